@@ -1,0 +1,200 @@
+"""Running statistics by key: what SQL's aggregates need, each updated in the order of the events.
+
+Sums are added one event after the other in (time, arrival) order, so that they come out bit for bit the same however the
+events were cut into batches; a spread is kept as count, mean and squared distance (Welford; merged after Chan et al. 1979).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.arrays import Floats, Ints, grown
+from rules.jit import njit
+from rules.model import Aggregate
+from rules.plan import FeedPlan
+
+Stats = dict[str, NDArray[Any]]
+
+#: statistic -> value of an empty key
+_EMPTY = {"c": 0.0, "s": 0.0, "min": np.inf, "max": -np.inf, "mean": 0.0, "m2": 0.0, "first": np.nan, "last": np.nan}
+_NEEDS = {
+    "count": ("c",),
+    "sum": ("c", "s"),
+    "avg": ("c", "s"),
+    "min": ("c", "min"),
+    "max": ("c", "max"),
+    "stddev": ("c", "mean", "m2"),
+    "first": ("c", "first"),
+    "last": ("c", "last"),
+}
+
+
+@njit
+def _rows(codes: Any, lo: int, hi: int, n: Any) -> None:
+    for i in range(lo, hi):
+        n[codes[i]] += 1
+
+
+@njit
+def _sums(codes: Any, x: Any, lo: int, hi: int, s: Any) -> None:
+    for i in range(lo, hi):
+        v = x[i]
+        if v == v:
+            s[codes[i]] += v
+
+
+@njit
+def _counts(codes: Any, x: Any, lo: int, hi: int, c: Any) -> None:
+    for i in range(lo, hi):
+        if x[i] == x[i]:
+            c[codes[i]] += 1
+
+
+@njit
+def _least(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
+    for i in range(lo, hi):
+        if x[i] < out[codes[i]]:
+            out[codes[i]] = x[i]
+
+
+@njit
+def _greatest(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
+    for i in range(lo, hi):
+        if x[i] > out[codes[i]]:
+            out[codes[i]] = x[i]
+
+
+@njit
+def _spread(codes: Any, x: Any, lo: int, hi: int, c: Any, mean: Any, m2: Any) -> None:
+    """``c`` is counted here too: Welford's step needs the count at each event."""
+    for i in range(lo, hi):
+        v = x[i]
+        if v == v:
+            k = codes[i]
+            c[k] += 1
+            d = v - mean[k]
+            mean[k] += d / c[k]
+            m2[k] += d * (v - mean[k])
+
+
+@njit
+def _first(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
+    for i in range(lo, hi):
+        if x[i] == x[i] and out[codes[i]] != out[codes[i]]:
+            out[codes[i]] = x[i]
+
+
+@njit
+def _last(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
+    for i in range(lo, hi):
+        if x[i] == x[i]:
+            out[codes[i]] = x[i]
+
+
+class Inputs:
+    """The inputs that a set of aggregates reads, and the statistics to keep of each. ``names``: plan columns."""
+
+    def __init__(self, aggregates: list[Aggregate], plan: FeedPlan) -> None:
+        self.stats: dict[str, tuple[str, ...]] = {}
+        self.aggregates = {aggregate.key: aggregate for aggregate in aggregates}
+        self._column: dict[str, str] = {}
+        for aggregate in self.aggregates.values():
+            if aggregate.input is None:
+                continue
+            add = plan.presence if aggregate.op == "count" else plan.number
+            column = add(aggregate.input)
+            self._column[aggregate.key] = column
+            have = self.stats.get(column, ())
+            self.stats[column] = tuple(name for name in _EMPTY if name in have or name in _NEEDS[aggregate.op])
+
+    def empty(self, size: int) -> Stats:
+        """``n`` (events) and ``column/stat`` arrays of an empty state."""
+        out: Stats = {"n": np.zeros(size, np.int64)}
+        for column, stats in self.stats.items():
+            for stat in stats:
+                out[f"{column}/{stat}"] = np.full(size, _EMPTY[stat])
+        return out
+
+    def grow(self, stats: Stats, size: int) -> Stats:
+        return {name: grown(array, size, _fill(name)) for name, array in stats.items()}
+
+    def clear(self, stats: Stats, codes: Ints) -> None:
+        for name, array in stats.items():
+            array[codes] = _fill(name)
+
+    def add(self, stats: Stats, codes: Ints, columns: dict[str, Floats], lo: int, hi: int) -> None:
+        """Take rows lo to hi in order."""
+        _rows(codes, lo, hi, stats["n"])
+        for column, names in self.stats.items():
+            x = columns[column]
+            if "mean" in names:
+                _spread(codes, x, lo, hi, stats[f"{column}/c"], stats[f"{column}/mean"], stats[f"{column}/m2"])
+            else:
+                _counts(codes, x, lo, hi, stats[f"{column}/c"])
+            for stat, kernel in _KERNELS.items():
+                if stat in names:
+                    kernel(codes, x, lo, hi, stats[f"{column}/{stat}"])
+
+    def merge(self, into: Stats, at: Ints, later: Stats) -> None:
+        """Add the statistics of a later pane, whose keys stand at ``at`` (each once) in ``into``."""
+        into["n"][at] += later["n"]
+        for column, names in self.stats.items():
+            a = {name: into[f"{column}/{name}"] for name in names}
+            b = {name: later[f"{column}/{name}"] for name in names}
+            if "mean" in names:
+                _merge_spread(a, b, at)
+            if "s" in names:
+                a["s"][at] += b["s"]
+            if "min" in names:
+                a["min"][at] = np.minimum(a["min"][at], b["min"])
+            if "max" in names:
+                a["max"][at] = np.maximum(a["max"][at], b["max"])
+            if "first" in names:
+                a["first"][at] = np.where(np.isnan(a["first"][at]), b["first"], a["first"][at])
+            if "last" in names:
+                a["last"][at] = np.where(np.isnan(b["last"]), a["last"][at], b["last"])
+            a["c"][at] += b["c"]
+
+    def finish(self, stats: Stats) -> dict[str, NDArray[Any]]:
+        """Statistics -> aggregates by their keys; NaN stands for null."""
+        out: dict[str, NDArray[Any]] = {}
+        for key, aggregate in self.aggregates.items():
+            if aggregate.input is None:
+                out[key] = stats["n"]
+                continue
+            column = self._column[key]
+            c = stats[f"{column}/c"]
+            out[key] = _FINISH[aggregate.op]({name: stats[f"{column}/{name}"] for name in self.stats[column]}, c)
+        return out
+
+
+def _fill(name: str) -> float:
+    return 0 if name == "n" else _EMPTY[name.rsplit("/", 1)[1]]
+
+
+def _merge_spread(a: Stats, b: Stats, at: Ints) -> None:
+    ca, cb = a["c"][at], b["c"]
+    total = np.maximum(ca + cb, 1)
+    d = b["mean"] - a["mean"][at]
+    a["m2"][at] += np.where(cb > 0, b["m2"] + d * d * ca * cb / total, 0.0)
+    a["mean"][at] += np.where(cb > 0, d * cb / total, 0.0)
+
+
+def _where_any(values: Floats, c: Floats, least: int = 1) -> Floats:
+    return np.where(c >= least, values, np.nan)
+
+
+_KERNELS = {"s": _sums, "min": _least, "max": _greatest, "first": _first, "last": _last}
+_FINISH = {
+    "count": lambda stats, c: c.astype(np.int64),
+    "sum": lambda stats, c: _where_any(stats["s"], c),
+    "avg": lambda stats, c: _where_any(stats["s"] / np.maximum(c, 1), c),
+    "min": lambda stats, c: _where_any(stats["min"], c),
+    "max": lambda stats, c: _where_any(stats["max"], c),
+    "stddev": lambda stats, c: _where_any(np.sqrt(np.maximum(stats["m2"], 0.0) / np.maximum(c - 1, 1)), c, 2),
+    "first": lambda stats, c: stats["first"],
+    "last": lambda stats, c: stats["last"],
+}

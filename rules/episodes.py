@@ -1,0 +1,294 @@
+"""Episodes: from evaluations that hold or not to alerts that open, update, escalate and close.
+
+One compiled loop runs over a rule's evaluations in order. Keys without an open alert and with a false evaluation, which are
+nearly all, cost one look at ``slots``; the others have a slot with the state of their episode. What the loop gives back are
+the few rows at which something happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.arrays import NEVER, Bools, Ints, grown
+from rules.jit import njit
+
+OPEN, UPDATE, ESCALATE, CLOSE = 0, 1, 2, 3
+_NEVER = np.int64(NEVER)
+_STALE_MS = 86_400_000
+
+
+@njit
+def _run(
+    code: Any,
+    at: Any,
+    verdict: Any,
+    clear: Any,
+    has_clear: bool,
+    in_arrival_order: bool,
+    hold: int,
+    update_every: int,
+    clear_after: int,
+    slots: Any,
+    last_eval: Any,
+    rank: Any,
+    last_true: Any,
+    last_emit: Any,
+    run_start: Any,
+    opened: Any,
+    count: Any,
+    owner: Any,
+    free: Any,
+    heap: Any,
+    out: Any,
+) -> int:
+    """``heap``: [free slots on the stack ``free``, slots ever used]. ``out``: rows of kind, row, slot, at, rank, count, opened."""
+    emitted = 0
+    for i in range(len(code)):
+        k = code[i]
+        t = at[i]
+        v = verdict[i]
+        stale = False
+        if in_arrival_order:
+            if t < last_eval[k]:
+                stale = True
+            else:
+                last_eval[k] = t
+        wipes = has_clear and clear[i]
+        if wipes:
+            v = 0
+        s = slots[k]
+        if stale and (v == 0 or hold > 0 or (s >= 0 and rank[s] > 0)):
+            continue
+        if s < 0:
+            if v == 0:
+                continue
+            if heap[0] > 0:
+                heap[0] -= 1
+                s = free[heap[0]]
+            else:
+                s = heap[1]
+                heap[1] += 1
+            slots[k] = s
+            owner[s] = k
+            rank[s] = 0
+            run_start[s] = _NEVER
+            opened[s] = _NEVER
+            count[s] = 0
+        if rank[s] > 0 and clear_after >= 0 and t > last_true[s] + clear_after:
+            out[emitted] = (CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s])
+            emitted += 1
+            rank[s] = 0
+            run_start[s] = _NEVER
+        if v > 0:
+            if rank[s] > 0:
+                count[s] += 1
+                last_true[s] = t
+                if v > rank[s]:
+                    rank[s] = v
+                    last_emit[s] = t
+                    out[emitted] = (ESCALATE, i, s, t, v, count[s], opened[s])
+                    emitted += 1
+                elif t - last_emit[s] >= update_every:
+                    last_emit[s] = t
+                    out[emitted] = (UPDATE, i, s, t, rank[s], count[s], opened[s])
+                    emitted += 1
+            else:
+                if run_start[s] == _NEVER:
+                    run_start[s] = t
+                # openings of one key in one millisecond are one
+                if t - run_start[s] >= hold and opened[s] != t:
+                    rank[s] = v
+                    opened[s] = t
+                    last_true[s] = t
+                    last_emit[s] = t
+                    count[s] = 1
+                    out[emitted] = (OPEN, i, s, t, v, 1, t)
+                    emitted += 1
+        elif rank[s] > 0:
+            if wipes or not has_clear:
+                out[emitted] = (CLOSE, i, s, t, rank[s], count[s], opened[s])
+                emitted += 1
+                rank[s] = 0
+                run_start[s] = _NEVER
+        else:
+            run_start[s] = _NEVER
+    return emitted
+
+
+class Change(NamedTuple):
+    """Something happened to the episode in ``slot``. ``row``: the evaluation at fault; None where only time passed.
+
+    ``no_later_than`` is the row whose evaluation found the time passed, None where the watermark did.
+    """
+
+    kind: int
+    row: int | None
+    no_later_than: int | None
+    slot: int
+    code: int
+    at: int
+    rank: int
+    count: int
+    opened: int
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """A rule's evaluations in order. ``verdict``: 0 false, else the rank of the severity. Arrays of one length."""
+
+    code: Ints
+    at: Ints
+    verdict: NDArray[np.int8]
+    clear: Bools | None = None
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+
+class Episodes:
+    """The open and pending episodes of one rule."""
+
+    def __init__(self, *, hold_ms: int, update_every_ms: int, clear_after_ms: int | None, in_arrival_order: bool) -> None:
+        self._hold = hold_ms
+        self._update_every = update_every_ms
+        self._clear_after = -1 if clear_after_ms is None else clear_after_ms
+        self._in_arrival_order = in_arrival_order
+        #: nothing is due to close by time before this instant (a lower bound, so that idle rules cost nothing)
+        self._next_due = -NEVER
+        self._slots: Ints = np.full(64, -1, np.int32)  # type: ignore[assignment]
+        self._last_eval: Ints = np.full(64 if in_arrival_order else 0, NEVER, np.int64)
+        self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
+        self._times: dict[str, Ints] = {
+            name: np.full(64, NEVER, np.int64) for name in ("last_true", "last_emit", "run_start", "opened", "count", "owner")
+        }
+        self._free: Ints = np.zeros(64, np.int64)
+        self._heap: Ints = np.zeros(2, np.int64)
+
+    def run(self, evaluations: Evaluations, *, keys: int) -> list[Change]:
+        """Take the next evaluations; ``keys`` is how many codes there are by now."""
+        n = len(evaluations)
+        if n == 0:
+            return []
+        self._slots = grown(self._slots, keys, -1)
+        if self._in_arrival_order:
+            self._last_eval = grown(self._last_eval, keys, NEVER)
+        true = int(np.count_nonzero(evaluations.verdict))
+        if true == 0 and self._heap[1] == self._heap[0] and not self._in_arrival_order:
+            return []  # nothing is open or pending, and nothing holds
+        self._make_room(int(self._heap[1]) + true)
+        times = self._times
+        out = np.empty((2 * n, 7), np.int64)
+        clear = evaluations.clear
+        emitted = _run(
+            evaluations.code,
+            evaluations.at,
+            evaluations.verdict,
+            np.zeros(0, np.bool_) if clear is None else clear,
+            clear is not None,
+            self._in_arrival_order,
+            self._hold,
+            self._update_every,
+            self._clear_after,
+            self._slots,
+            self._last_eval,
+            self._rank,
+            times["last_true"],
+            times["last_emit"],
+            times["run_start"],
+            times["opened"],
+            times["count"],
+            times["owner"],
+            self._free,
+            self._heap,
+            out,
+        )
+        if true and self._clear_after >= 0:
+            self._next_due = min(self._next_due, int(evaluations.at.min()) + self._clear_after)
+        owner = times["owner"]
+        return [
+            Change(
+                kind,
+                row if row >= 0 else None,
+                None if row >= 0 else -1 - row,
+                slot,
+                int(owner[slot]),
+                at,
+                rank,
+                count,
+                opened,
+            )
+            for kind, row, slot, at, rank, count, opened in out[:emitted].tolist()
+        ]
+
+    def expire(self, before: int) -> list[Change]:
+        """Close what had no true evaluation for ``clear_after``: due at an instant < ``before``. Frees what is over."""
+        changes: list[Change] = []
+        used = int(self._heap[1])
+        if used == int(self._heap[0]):
+            return changes
+        rank, times = self._rank[:used], {name: array[:used] for name, array in self._times.items()}
+        if self._clear_after >= 0 and before > self._next_due:
+            due = times["last_true"] + self._clear_after
+            for slot in np.flatnonzero((rank > 0) & (due < before)).tolist():
+                changes.append(
+                    Change(
+                        CLOSE,
+                        None,
+                        None,
+                        slot,
+                        int(times["owner"][slot]),
+                        int(due[slot]),
+                        int(rank[slot]),
+                        int(times["count"][slot]),
+                        int(times["opened"][slot]),
+                    )
+                )
+                rank[slot] = 0
+                times["run_start"][slot] = NEVER
+            live = due[rank > 0]
+            self._next_due = int(live.min()) if len(live) else -NEVER
+        # in arrival order an event of any age may come, and must still meet the instant of the last opening
+        settled = before - _STALE_MS if self._in_arrival_order else before
+        over = (rank == 0) & (times["run_start"] == NEVER) & (times["opened"] < settled) & (times["owner"] != NEVER)
+        for slot in np.flatnonzero(over).tolist():
+            self._release(slot)
+        return changes
+
+    def end(self, code: int) -> None:
+        """A person resolved the key's alert: the next true evaluation opens a new one."""
+        slot = int(self._slots[code]) if code < len(self._slots) else -1
+        if slot >= 0:
+            self._rank[slot] = 0
+            self._times["run_start"][slot] = NEVER
+
+    def _release(self, slot: int) -> None:
+        self._slots[self._times["owner"][slot]] = -1
+        self._times["owner"][slot] = NEVER
+        self._free[self._heap[0]] = slot
+        self._heap[0] += 1
+
+    def _make_room(self, slots: int) -> None:
+        self._rank = grown(self._rank, slots, 0)  # type: ignore[assignment]
+        self._free = grown(self._free, slots, 0)
+        self._times = {name: grown(array, slots, NEVER) for name, array in self._times.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "next_due": self._next_due,
+            "slots": self._slots,
+            "last_eval": self._last_eval,
+            "rank": self._rank,
+            "free": self._free,
+            "heap": self._heap,
+            **self._times,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._next_due = state["next_due"]
+        self._slots, self._last_eval = state["slots"], state["last_eval"]
+        self._rank, self._free, self._heap = state["rank"], state["free"], state["heap"]
+        self._times = {name: state[name] for name in self._times}

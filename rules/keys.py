@@ -1,0 +1,139 @@
+"""Keys as dense integers: each distinct tuple of ``by`` values gets the next number, for good.
+
+Polars' own categorical codes reset between batches, so the index is ours: an open-addressing table over two 64-bit hashes of
+the tuple (128 bits in all: no two keys will meet). The values themselves stay in columns, for the transitions that name them.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from events.transition import Key
+from rules.arrays import Ints
+from rules.jit import njit
+
+_SEEDS = (0x5EED, 0xBEAC0)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+@njit
+def _place(h1: Any, h2: Any, valid: Any, t1: Any, t2: Any, codes: Any, out: Any, fresh: Any, known: int) -> int:
+    """Look each hash up, giving new ones the next code; the rows of new keys go to ``fresh``. -> how many are new."""
+    mask = len(t1) - 1
+    new = 0
+    for i in range(len(h1)):
+        if not valid[i]:
+            out[i] = -1
+            continue
+        a = h1[i]
+        b = h2[i]
+        at = int(a & np.uint64(mask))
+        while codes[at] >= 0 and (t1[at] != a or t2[at] != b):
+            at = (at + 1) & mask
+        if codes[at] < 0:
+            t1[at] = a
+            t2[at] = b
+            codes[at] = known + new
+            fresh[new] = i
+            new += 1
+        out[i] = codes[at]
+    return new
+
+
+@njit
+def _refill(h1: Any, h2: Any, old: Any, t1: Any, t2: Any, codes: Any) -> None:
+    mask = len(t1) - 1
+    for i in range(len(old)):
+        if old[i] < 0:
+            continue
+        at = int(h1[i] & np.uint64(mask))
+        while codes[at] >= 0:
+            at = (at + 1) & mask
+        t1[at] = h1[i]
+        t2[at] = h2[i]
+        codes[at] = old[i]
+
+
+class KeyIndex:
+    """Codes for the tuples of ``by``. Codes are an inner matter: they depend on the order of arrival, names do not."""
+
+    def __init__(self, by: tuple[str, ...], owner: str = "") -> None:
+        self.by = by
+        #: names its column in a plan; ``owner`` keeps apart what several feeds share from what is one feed's
+        self.name = ",".join(by) + (f" of {owner}" if owner else "")
+        self._t1: NDArray[np.uint64] = np.zeros(1024, np.uint64)
+        self._t2: NDArray[np.uint64] = np.zeros(1024, np.uint64)
+        self._codes: Ints = np.full(1024, -1, np.int64)
+        self._chunks: list[pl.DataFrame] = []
+        self.size = 0
+
+    def encode(self, columns: list[pl.Series]) -> Ints:
+        """One code a row; -1 where a field is null."""
+        n = len(columns[0]) if columns else 0
+        valid = np.ones(n, np.bool_)
+        for column in columns:
+            if column.null_count() == n:
+                return np.full(n, -1, np.int64)
+            if column.null_count():
+                valid &= column.is_not_null().to_numpy()
+        h1, h2 = (self._hash(columns, seed) for seed in _SEEDS)
+        self._reserve(n)
+        out = np.empty(n, np.int64)
+        fresh = np.empty(n, np.int64)
+        new = _place(h1, h2, valid, self._t1, self._t2, self._codes, out, fresh, self.size)
+        if new:
+            rows = fresh[:new]
+            self._chunks.append(pl.DataFrame([c.gather(rows).alias(b) for b, c in zip(self.by, columns, strict=True)]))
+            self.size += new
+        return out
+
+    def code_of(self, key: Key, schema: dict[str, Any]) -> int:
+        """The code of one key given by its values, made if new (``expect`` lists keys before they were heard)."""
+        return int(self.encode([pl.Series(b, [key[b]], dtype=schema[b]) for b in self.by])[0])
+
+    def values(self) -> pl.DataFrame:
+        """All keys in the order of their codes."""
+        if len(self._chunks) != 1:
+            # many small batches of new keys would leave as many chunks behind, and each look-up would walk them
+            self._chunks = [pl.concat(self._chunks, rechunk=len(self._chunks) > 16)] if self._chunks else []
+        return self._chunks[0] if self._chunks else pl.DataFrame()
+
+    def key(self, code: int) -> Key:
+        """One key by its code."""
+        return dict(zip(self.by, self.values().row(code), strict=True))
+
+    @staticmethod
+    def _hash(columns: list[pl.Series], seed: int) -> NDArray[np.uint64]:
+        out: NDArray[np.uint64] = columns[0].hash(seed).to_numpy()
+        with np.errstate(over="ignore"):
+            for column in columns[1:]:
+                out = (out ^ (out >> np.uint64(32))) * _MIX + column.hash(seed).to_numpy()
+        return out
+
+    def _reserve(self, more: int) -> None:
+        need = 2 * (self.size + more)
+        if need <= len(self._t1):
+            return
+        size = 1 << (need - 1).bit_length()
+        t1, t2 = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
+        codes = np.full(size, -1, np.int64)
+        _refill(self._t1, self._t2, self._codes, t1, t2, codes)
+        self._t1, self._t2, self._codes = t1, t2, codes
+
+    def state(self) -> dict[str, Any]:
+        """What a snapshot keeps: the keys themselves (hashes hold for one Polars version only)."""
+        buffer = io.BytesIO()
+        self.values().write_ipc(buffer)
+        return {"size": self.size, "keys": buffer.getvalue()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        if not state["size"]:
+            return
+        frame = pl.read_ipc(io.BytesIO(state["keys"]), memory_map=False)
+        codes = self.encode(frame.get_columns())
+        assert codes[-1] == state["size"] - 1, "a snapshot's keys are distinct"

@@ -1,0 +1,67 @@
+"""``each``: every matching event is an evaluation, in arrival order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from events.times import format_ms
+from events.transition import Evidence
+from rules.book import AlertBook, Opening
+from rules.episodes import Change, Evaluations
+from rules.keys import KeyIndex
+from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, event_value
+from rules.model import Rule
+from rules.plan import FeedPlan
+from rules.stretch import Stretch
+
+
+class Each(EpisodeRuntime):
+    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan) -> None:
+        super().__init__(rule, keys, book, in_arrival_order=True)
+        self._mask = plan.mask(rule.where)
+        self._codes = plan.key(keys)
+        self._verdict = plan.verdict(rule)
+        self._clear = plan.mask(rule.clear)
+        #: name shown -> (column, is a time)
+        self._shown = {
+            name: (plan.catalog.column(rule.feed, name), plan.catalog.field_type(rule.feed, name) == "time")
+            for name in rule.shown
+        }
+        self.text = tuple(column for column, _ in self._shown.values())
+
+    def take(self, stretch: Stretch) -> None:
+        """All events of the feed as they came, late ones too."""
+        rows = stretch.select(self._mask, self._codes)
+        matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
+        self.keyless += matching - len(rows)
+        if len(rows) == len(stretch):
+            rows = slice(None)  # type: ignore[assignment]
+        causes = stretch.cause[rows]
+        evaluations = Evaluations(
+            stretch.columns[self._codes][rows],
+            stretch.time[rows],
+            stretch.columns[self._verdict][rows],
+            stretch.columns[self._clear][rows] if self._clear else None,
+        )
+
+        def describe(change: Change) -> Opening:
+            assert change.row is not None
+            row = change.row if isinstance(rows, slice) else int(rows[change.row])
+            return self._describe(stretch, row, change)
+
+        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, causes, stretch.passage)
+
+    def _describe(self, stretch: Stretch, row: int, change: Change) -> Opening:
+        when = format_ms(change.at)
+        measures = {}
+        for name, (column, is_time) in self._shown.items():
+            value = stretch.value(row, column)
+            measures[name] = format_ms(value) if is_time and value is not None else value
+        return Opening(
+            at_ms=change.at,
+            severity=SEVERITY_OF[change.rank],
+            region=event_value(stretch, row, "region"),
+            subject=event_value(stretch, row, "subject"),
+            measures=measures,
+            evidence=Evidence(self.rule.feed, self.key(change.code), when, when, (str(stretch.value(row, "id")),)),
+        )

@@ -1,0 +1,139 @@
+"""What every rule kind does alike at run time: its episodes, and the alerts they name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from events.transition import SEVERITIES, Key
+from rules.book import AlertBook, Opening
+from rules.episodes import CLOSE, ESCALATE, OPEN, Change, Episodes
+from rules.keys import KeyIndex
+from rules.model import Rule
+from rules.stretch import Passage, Stretch
+
+#: rank (4 red ... 1 blue) -> word
+SEVERITY_OF = {4 - place: name for place, name in enumerate(SEVERITIES)}
+
+
+class Runtime(ABC):
+    """One rule at work. ``keyless`` counts matching events without one of the key's fields."""
+
+    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook) -> None:
+        self.rule = rule
+        self.keys = keys
+        self.book = book
+        self.keyless = 0
+
+    @abstractmethod
+    def resolve(self, alert: str) -> None:
+        """A person resolved the alert: its episode is over."""
+
+    @abstractmethod
+    def alerts(self) -> list[str]:
+        """Ids of the alerts whose condition this rule still holds active."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def load(self, state: dict[str, Any]) -> None: ...
+
+    def retire(self, at_ms: int, cause: int, reason: str) -> None:
+        """The rule is gone: so are its alerts' conditions."""
+        for alert in self.alerts():
+            self.book.close(alert, at_ms, auto_resolve=self.rule.auto_resolve, cause=cause, reason=reason)
+
+    def key(self, code: int) -> Key:
+        return self.keys.key(code)
+
+
+class EpisodeRuntime(Runtime):
+    """Kinds whose keys are evaluated again and again: each, window, sliding."""
+
+    #: an evaluation at the very instant of ``due`` may still come when the watermark stands there
+    closes_when_passed = True
+
+    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, *, in_arrival_order: bool = False) -> None:
+        super().__init__(rule, keys, book)
+        self.episodes = Episodes(
+            hold_ms=rule.hold_ms,
+            update_every_ms=rule.update_every_ms,
+            clear_after_ms=rule.clear_after_ms,
+            in_arrival_order=in_arrival_order,
+        )
+        self._alert_of: dict[int, str | None] = {}  # by slot
+        self._code_of: dict[str, int] = {}  # by alert
+
+    def apply(self, changes: list[Change], describe: Callable[[Change], Opening], causes: Any, passage: Passage) -> None:
+        """Turn changes of episodes into transitions. ``causes[row]``: the record at fault for an evaluation."""
+        for change in changes:
+            if change.row is None:
+                self._close_by_time(change, causes, passage)
+                continue
+            cause = passage.position(int(causes[change.row]))
+            opening = describe(change)
+            if change.kind == OPEN:
+                alert = self.book.open(self.rule, self.key(change.code), opening, cause=cause)
+                self._alert_of[change.slot] = alert
+                if alert is not None:
+                    self._code_of[alert] = change.code
+                continue
+            alert = self._alert_of.get(change.slot)
+            if alert is None:
+                continue
+            type_ = "closed" if change.kind == CLOSE else "escalated" if change.kind == ESCALATE else "updated"
+            self.book.follow(alert, type_, self.rule, opening, count=change.count, cause=cause)
+            if change.kind == CLOSE:
+                self._forget(change.slot)
+
+    def pass_time(self, passage: Passage) -> None:
+        """Close what is due by the watermark."""
+        before = passage.end if self.closes_when_passed else passage.end + 1
+        for change in self.episodes.expire(before):
+            self._close_by_time(change, None, passage)
+
+    def _close_by_time(self, change: Change, causes: Any, passage: Passage) -> None:
+        index = int(passage.passed(change.at) if self.closes_when_passed else passage.reached(change.at))
+        if change.no_later_than is not None:
+            index = min(index, int(causes[change.no_later_than]))
+        alert = self._alert_of.get(change.slot)
+        if alert is not None:
+            cause = passage.position(index)
+            self.book.close(alert, change.at, auto_resolve=self.rule.auto_resolve, cause=cause)
+        self._forget(change.slot)
+
+    def _forget(self, slot: int) -> None:
+        alert = self._alert_of.pop(slot, None)
+        if alert is not None:
+            self._code_of.pop(alert, None)
+
+    def resolve(self, alert: str) -> None:
+        code = self._code_of.pop(alert, None)
+        if code is None:
+            return
+        self.episodes.end(code)
+        self._alert_of = {slot: name for slot, name in self._alert_of.items() if name != alert}
+
+    def alerts(self) -> list[str]:
+        return list(self._code_of)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "episodes": self.episodes.state(),
+            "alert_of": list(self._alert_of.items()),
+            "code_of": self._code_of,
+            "keyless": self.keyless,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.episodes.load(state["episodes"])
+        self._alert_of = dict(state["alert_of"])
+        self._code_of = dict(state["code_of"])
+        self.keyless = state["keyless"]
+
+
+def event_value(stretch: Stretch, row: int, column: str) -> str | None:
+    value = stretch.value(row, column)
+    return None if value is None else str(value)

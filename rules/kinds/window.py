@@ -1,0 +1,127 @@
+"""``window``: evaluations over the measures of tumbling and hopping windows (at their end) and of sliding ones (at an event)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from events.times import format_ms
+from events.transition import Evidence
+from rules.arrays import Ints
+from rules.book import AlertBook, Opening
+from rules.episodes import Change, Evaluations
+from rules.keys import KeyIndex
+from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, event_value
+from rules.model import Rule
+from rules.panes import Fired, frame_of
+from rules.plan import verdict
+from rules.sliding import Slid
+from rules.stretch import Passage, Stretch
+
+
+class Judged:
+    """The measures of a rule's evaluations and what they come to."""
+
+    def __init__(self, rule: Rule, keys: KeyIndex, codes: Ints, values: dict[str, NDArray[Any]]) -> None:
+        frame = frame_of(values)
+        self.measures = frame.select(**{measure.name: measure.expr.expr for measure in rule.measures})
+        scope = self.measures
+        named = {field for expr in _judging(rule) for field in expr.fields} & set(rule.by)
+        if named:
+            scope = scope.hstack(keys.values().select(sorted(named))[codes])
+        self.verdict: NDArray[np.int8] = _column(scope, verdict(rule.when, rule.severity))
+        self.clear = None if rule.clear is None else _column(scope, rule.clear.expr.fill_null(value=False))
+
+    def row(self, row: int) -> dict[str, Any]:
+        return self.measures.row(row, named=True)
+
+
+def _judging(rule: Rule) -> list[Any]:
+    ladder = [condition for _, condition in rule.severity if condition is not None]
+    return [expr for expr in (rule.when, rule.clear, *ladder) if expr is not None]
+
+
+def _column(frame: pl.DataFrame, expr: pl.Expr) -> NDArray[Any]:
+    """An expression over ``frame``; a constant is stretched to its length."""
+    return frame.with_columns(expr.alias(" out"))[" out"].to_numpy()
+
+
+class Windowed(EpisodeRuntime):
+    """Tumbling and hopping."""
+
+    closes_when_passed = False  # all evaluations at an instant are made as soon as the watermark reaches it
+
+    def take(self, fired: Fired | None, passage: Passage) -> None:
+        if fired is None:
+            return
+        rule = self.rule
+        judged = Judged(rule, self.keys, fired.code, fired.values)
+        causes = passage.reached(fired.end)
+        window = rule.window
+        assert window is not None
+
+        def describe(change: Change) -> Opening:
+            assert change.row is not None
+            key = self.key(change.code)
+            end = int(fired.end[change.row])
+            region = int(fired.region[change.row])
+            return Opening(
+                at_ms=change.at,
+                severity=SEVERITY_OF[change.rank],
+                region=self.place(key, region),
+                subject=str(key["subject"]) if "subject" in key else None,
+                measures=judged.row(change.row),
+                evidence=Evidence(rule.feed, key, format_ms(end - window.size_ms), format_ms(end)),
+            )
+
+        evaluations = Evaluations(fired.code, fired.end, judged.verdict, judged.clear)
+        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, causes, passage)
+
+    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, regions: KeyIndex) -> None:
+        super().__init__(rule, keys, book)
+        self._regions = regions
+
+    def place(self, key: dict[str, Any], region: int) -> str | None:
+        """The key's own region, or where its subject was last heard; a sum over many subjects has none."""
+        if "region" in key:
+            return str(key["region"])
+        if "subject" not in key or region < 0:
+            return None
+        return str(self._regions.key(region)["region"])
+
+
+class Sliding(EpisodeRuntime):
+    def take(self, slid: Slid | None, stretch: Stretch) -> None:
+        if slid is None:
+            return
+        rule = self.rule
+        judged = Judged(rule, self.keys, slid.code, slid.values)
+        window = rule.window
+        assert window is not None
+
+        def describe(change: Change) -> Opening:
+            assert change.row is not None
+            row = int(slid.rows[change.row])
+            key = self.key(change.code)
+            return Opening(
+                at_ms=change.at,
+                severity=SEVERITY_OF[change.rank],
+                # a sum over many subjects is about none of them
+                region=event_value(stretch, row, "region") if {"subject", "region"} & key.keys() else None,
+                subject=str(key["subject"]) if "subject" in key else None,
+                measures=judged.row(change.row),
+                evidence=Evidence(
+                    rule.feed,
+                    key,
+                    format_ms(change.at - window.size_ms + 1),
+                    format_ms(change.at),
+                    (str(stretch.value(row, "id")),),
+                ),
+            )
+
+        evaluations = Evaluations(slid.code, stretch.time[slid.rows], judged.verdict, judged.clear)
+        changes = self.episodes.run(evaluations, keys=self.keys.size)
+        self.apply(changes, describe, stretch.cause[slid.rows], stretch.passage)

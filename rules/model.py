@@ -1,0 +1,139 @@
+"""A rule, parsed and type-checked: what the loader makes and the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from events.feeds import FeedCatalog
+
+Kind = Literal["each", "window", "absent", "sequence"]
+Type = Literal["string", "number", "integer", "boolean", "time", "null"]
+Mode = Literal["on", "off", "shadow"]
+
+
+@dataclass(frozen=True)
+class Expr:
+    """A checked expression. ``expr`` is ready for a Polars select: division floating, x/0 and NaN null.
+
+    ``fields``: the columns that it reads: of the events' frame (over events), measures and key fields (over a window), or
+    aggregates' keys (a measure). An expression without any is as long as the frame it is selected from.
+    """
+
+    text: str
+    expr: pl.Expr
+    type: Type
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One aggregate call inside a measure. ``op``: count, sum, avg, min, max, stddev, first, last.
+
+    ``input`` is its argument over the event's fields (None for ``count(*)``). ``key`` is the canonical text of the call: two
+    aggregates with the same key over the same where, by and window are the same numbers.
+    """
+
+    op: str
+    input: Expr | None
+    key: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A named value of a window: arithmetic over aggregates. ``expr`` reads columns named by ``Aggregate.key``."""
+
+    name: str
+    expr: Expr
+    aggregates: tuple[Aggregate, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """``shape``: tumbling, hopping or sliding. ``every_ms`` equals ``size_ms`` when tumbling and is 0 when sliding.
+
+    ``offset_ms``: windows start at ``offset_ms`` modulo ``every_ms`` from the epoch: local midnight for sizes from one day up.
+    """
+
+    shape: Literal["tumbling", "hopping", "sliding"]
+    size_ms: int
+    every_ms: int
+    offset_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a sequence, with the ``unless`` that stands before it. ``absent`` only for the last."""
+
+    feed: str
+    where: Expr | None
+    absent: bool = False
+    unless: tuple[str, Expr | None] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    file: str
+    line: int
+    column: int = 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Fields follow the keys of a rule file (docs/rules.md); durations in milliseconds, None where the rule is silent."""
+
+    id: str
+    kind: Kind
+    title: Mapping[str, str]
+    domain: str
+    feed: str
+    by: tuple[str, ...]
+    #: (severity, condition or None for ``true``), highest first as written; the first that holds
+    severity: tuple[tuple[str, Expr | None], ...]
+    summary: Mapping[str, str]
+    version: str
+    where: Expr | None = None
+    when: Expr | None = None
+    clear: Expr | None = None
+    measures: tuple[Measure, ...] = ()
+    window: Window | None = None
+    absent_ms: int | None = None
+    expect: tuple[Mapping[str, object], ...] = ()
+    sequence: tuple[Step, ...] = ()
+    within_ms: int | None = None
+    hold_ms: int = 0
+    #: None: never (each, sequence), else as the contract's default, filled in by the loader
+    clear_after_ms: int | None = None
+    update_every_ms: int = 60_000
+    auto_resolve: frozenset[str] = frozenset({"blue"})
+    mode: Mode = "on"
+    source: str = ""
+    #: kind each: the event fields that ``when``, ``clear``, ``severity`` and ``summary`` read, in the order of the feed; these
+    #: are what a transition shows as measures
+    shown: tuple[str, ...] = ()
+    #: keys not heard of for this long are forgotten
+    forget_ms: int = 604_800_000
+    place: Place = field(default=Place("", 0), compare=False)
+
+    @property
+    def feeds(self) -> frozenset[str]:
+        """Every feed that the rule reads."""
+        named = {self.feed} if self.kind != "sequence" else set()
+        for step in self.sequence:
+            named.add(step.feed)
+            if step.unless:
+                named.add(step.unless[0])
+        return frozenset(named)
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """All rules of a directory with the catalogue they were checked against. ``bundle`` holds the texts they came from."""
+
+    rules: tuple[Rule, ...]
+    catalog: FeedCatalog
+    bundle: Mapping[str, object]
+    version: str

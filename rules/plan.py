@@ -1,0 +1,103 @@
+"""What to compute of each feed's events: every predicate, measure input and key of all rules once, in one select."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from events.feeds import FeedCatalog
+from events.transition import RANK
+from rules.keys import KeyIndex
+from rules.model import Expr, Rule
+
+#: Text columns kept of a row until it is released: what transitions name.
+TEXT = ("id", "region", "subject")
+#: The column of region codes, where a rule wants to know where a subject was last heard.
+REGION = "@ region"
+
+
+def ladder(severity: tuple[tuple[str, Expr | None], ...]) -> pl.Expr:
+    """A severity ladder as the rank of the first rung that holds; 0 where none does."""
+    out: pl.Expr = pl.lit(0, pl.Int8)
+    for name, condition in reversed(severity):
+        rank = pl.lit(RANK[name], pl.Int8)
+        out = rank if condition is None else pl.when(condition.expr).then(rank).otherwise(out)
+    return out
+
+
+def verdict(when: Expr | None, severity: tuple[tuple[str, Expr | None], ...]) -> pl.Expr:
+    """0 where ``when`` does not hold (or no rung does), else the rank of the severity."""
+    rank = ladder(severity)
+    return rank if when is None else pl.when(when.expr).then(rank).otherwise(pl.lit(0, pl.Int8))
+
+
+class FeedPlan:
+    """The columns that the rules on one feed need. Equal texts are computed once."""
+
+    def __init__(self, feed: str, catalog: FeedCatalog) -> None:
+        self.feed = feed
+        self.catalog = catalog
+        self._exprs: dict[str, pl.Expr] = {}
+        self._keys: dict[str, tuple[KeyIndex, tuple[str, ...]]] = {}
+
+    def mask(self, where: Expr | None) -> str | None:
+        """A boolean column; None stands for all rows."""
+        if where is None:
+            return None
+        return self._add(f"? {where.text}", where.expr.fill_null(value=False))
+
+    def number(self, value: Expr) -> str:
+        """A float column, NaN for null."""
+        return self._add(f"# {value.text}", value.expr.cast(pl.Float64).fill_null(float("nan")))
+
+    def presence(self, value: Expr) -> str:
+        """1.0 where there is a value, NaN for null: what ``count(x)`` counts."""
+        return self._add(f"! {value.text}", pl.when(value.expr.is_not_null()).then(1.0).otherwise(float("nan")))
+
+    def verdict(self, rule: Rule) -> str:
+        rungs = " | ".join(f"{name}: {condition.text if condition else ''}" for name, condition in rule.severity)
+        text = f"{rule.when.text if rule.when else ''} -> {rungs}"
+        return self._add(f"= {text}", verdict(rule.when, rule.severity))
+
+    def roles(self, name: str, masks: list[tuple[int, Expr | None]]) -> str:
+        """For a sequence: one bit for each step or ``unless`` that the event could play."""
+        bits = [
+            pl.lit(1 << bit, pl.Int64)
+            if where is None
+            else pl.when(where.expr).then(pl.lit(1 << bit, pl.Int64)).otherwise(pl.lit(0, pl.Int64))
+            for bit, where in masks
+        ]
+        return self._add(f"% {name}", pl.sum_horizontal(bits))
+
+    def key(self, index: KeyIndex) -> str:
+        """The codes of a key index; -1 where a field is missing."""
+        name = f"@ {index.name}"
+        self._keys[name] = (index, tuple(self.catalog.column(self.feed, field) for field in index.by))
+        return name
+
+    def reads(self) -> list[str]:
+        """The frame's columns that :meth:`compute` looks at."""
+        names = {name for expr in self._exprs.values() for name in expr.meta.root_names()}
+        names |= {field for _, fields in self._keys.values() for field in fields}
+        return sorted(names)
+
+    def compute(self, frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
+        """All columns for the rows of ``frame``, as numpy arrays."""
+        out: dict[str, NDArray[Any]] = {}
+        if self._exprs:
+            made = frame.select(**self._exprs)
+            for name in self._exprs:
+                column = made[name]
+                if len(column) != len(frame):  # a constant
+                    column = column.new_from_index(0, len(frame))
+                out[name] = column.to_numpy()
+        for name, (index, fields) in self._keys.items():
+            out[name] = index.encode([frame[field] for field in fields]) if len(frame) else np.zeros(0, np.int64)
+        return out
+
+    def _add(self, name: str, expr: pl.Expr) -> str:
+        self._exprs.setdefault(name, expr)
+        return name

@@ -1,0 +1,76 @@
+"""A stretch of the log as a rule kind sees it: rows in columns, and how the watermark moved meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules.arrays import Ints
+
+#: ``src`` packs the number of the frame a row came in and its place there.
+ROW_BITS = 32
+ROW_MASK = (1 << ROW_BITS) - 1
+
+
+class Passage:
+    """How one watermark moved over a stretch: ``wm[i]`` after record i, whose log position is ``pos[i]``. Never empty."""
+
+    def __init__(self, pos: Ints, wm: Ints) -> None:
+        self.pos = pos
+        self.wm = wm
+
+    @property
+    def end(self) -> int:
+        """The watermark now."""
+        return int(self.wm[-1])
+
+    def reached(self, instant: Any) -> Any:
+        """Index of the first record after which the watermark was >= instant (the length where it is not there yet)."""
+        return np.searchsorted(self.wm, instant, side="left")
+
+    def passed(self, instant: Any) -> Any:
+        """The same for > instant."""
+        return np.searchsorted(self.wm, instant, side="right")
+
+    def position(self, index: int) -> int:
+        return int(self.pos[min(index, len(self.pos) - 1)])
+
+
+class Stretch:
+    """Rows of one feed, in the order in which a kind must see them.
+
+    ``columns``: what the plan computed, by name. ``time``: epoch ms. ``cause``: index into ``passage`` of the record that
+    brought (arrival) or released the row. ``src``: where the row's text is to be found in ``frames``.
+    """
+
+    def __init__(
+        self,
+        columns: dict[str, NDArray[Any]],
+        time: Ints,
+        cause: Ints,
+        src: Ints,
+        frames: dict[int, pl.DataFrame],
+        passage: Passage,
+    ) -> None:
+        self.columns = columns
+        self.time = time
+        self.cause = cause
+        self.src = src
+        self.frames = frames
+        self.passage = passage
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def value(self, row: int, column: str) -> Any:
+        """One cell of the event itself."""
+        src = int(self.src[row])
+        return self.frames[src >> ROW_BITS][column][src & ROW_MASK]
+
+    def select(self, mask: str | None, codes: str) -> Ints:
+        """Rows at which ``mask`` holds and the key is whole."""
+        keyed = self.columns[codes] >= 0
+        return np.flatnonzero(keyed if mask is None else self.columns[mask] & keyed)

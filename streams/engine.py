@@ -1,0 +1,208 @@
+"""The engine: log records in, transitions out. No sockets, no clock, no randomness; any stretch of log replays to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from events.record import Act, Activation, End, EventBatch, Record, Tick
+from rules.arrays import NEVER, Ints
+from rules.book import AlertBook, Outcome
+from rules.kinds.absent import Absent
+from rules.load import load_bundle
+from rules.model import RuleSet
+from rules.stretch import Passage
+from streams import snapshot
+from streams.program import Program
+from streams.watermark import Halt, Movement, Watermarks
+
+RULE_REMOVED = "rule_removed"
+RULE_CHANGED = "rule_changed"
+
+
+class Engine:
+    """``step`` takes records in log order and gives the transitions they cause.
+
+    ``pos`` is the log position up to which everything has been taken; a snapshot covers the log to there.
+    """
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self.pos = 0
+        self._book = AlertBook()
+        self._program = Program(ruleset, self._book)
+        self._marks = Watermarks(ruleset.catalog)
+        self._frames = 0
+        #: rules with ``expect`` that wait for their first instant
+        self._expecting = True
+        self._fates: dict[tuple[str, str, str], int] = {}
+
+    @property
+    def ruleset(self) -> RuleSet:
+        return self._program.ruleset
+
+    @property
+    def clock_ms(self) -> int | None:
+        """The greatest event or tick time so far."""
+        return None if self._marks.clock == NEVER else self._marks.clock
+
+    def watermarks(self) -> dict[str, int]:
+        return self._marks.marks()
+
+    def keyless(self) -> dict[str, int]:
+        """Rule id -> matching events that had no whole key."""
+        counts = {rule: runtime.keyless for (rule, _), runtime in self._program.runtimes.items()}
+        for lane in self._program.lanes.values():
+            for table, runtimes in (*lane.panes, *lane.sliding):
+                for runtime in runtimes:
+                    counts[runtime.rule.id] = table.keyless
+        return {rule: count for rule, count in counts.items() if count}
+
+    def step(self, records: Sequence[Record]) -> Outcome:
+        """Take records in log order."""
+        for record in records:
+            match record:
+                case EventBatch():
+                    self._events(record)
+                case Tick(pos, at_ms):
+                    self._pass(np.array([pos], np.int64), np.array([at_ms], np.int64))
+                case End(pos, at_ms):
+                    self._pass(np.array([pos], np.int64), np.array([NEVER if at_ms is None else at_ms], np.int64), Halt)
+                case Act():
+                    self._act(record)
+                case Activation():
+                    self._activate(record)
+        outcome = self._book.drain()
+        outcome.fates, self._fates = self._fates, {}
+        return outcome
+
+    def _events(self, batch: EventBatch) -> None:
+        frame = batch.frame
+        if not len(frame):
+            return
+        pos = batch.pos.to_numpy()
+        time = frame["time"].to_numpy()
+        times = time if batch.receipt_ms is None else np.minimum(time, batch.receipt_ms.to_numpy())
+        self._expect(int(times[0]))
+        feeds = frame["feed"]
+        names = feeds.unique().to_list()
+        rows_of: dict[str, Ints | None] = {names[0]: None}
+        if len(names) > 1:
+            rows_of = {name: (feeds == name).arg_true().to_numpy().astype(np.int64) for name in sorted(names)}
+        movement = self._marks.advance(times, rows_of)
+        self._frames += 1
+        everything = np.arange(len(frame), dtype=np.int64)
+        for feed, rows in rows_of.items():
+            own = time if rows is None else time[rows]
+            late = movement.late(feed, rows, own)
+            any_late = bool(late.any())
+            self._count(batch, feed, rows, late if any_late else None)
+            lane = self._program.lanes.get(feed)
+            if lane is None:
+                continue
+            passage = Passage(pos, movement.of(feed))
+            some = frame.select(self._program.reads[feed])
+            if rows is not None:
+                some = some[rows]
+            arrived = lane.arrive(some, own, everything if rows is None else rows, self._frames, passage)
+            on_time = ~late
+            for sequence, sources in self._program.sequences:
+                if feed in sources:
+                    sequence.arrive(feed, arrived, on_time, pos if rows is None else pos[rows])
+            lane.run(arrived, on_time if any_late else None, passage)
+        self._rest(pos, movement, rows_of)
+
+    def _pass(self, pos: Ints, times: Ints, kind: type[Movement] = Movement) -> None:
+        """Only time passes."""
+        movement = self._marks.advance(times, {}, kind)
+        self._rest(pos, movement, {})
+
+    def _rest(self, pos: Ints, movement: Movement, done: dict[str, Ints | None]) -> None:
+        """Feeds that did not speak move on with the clock; sequences by the least of their feeds' watermarks."""
+        lanes = self._program.lanes
+        for feed, lane in lanes.items():
+            if feed not in done:
+                lane.run(None, None, Passage(pos, movement.of(feed)))
+        for sequence, feeds in self._program.sequences:
+            least = movement.of(feeds[0])
+            for feed in feeds[1:]:
+                least = np.minimum(least, movement.of(feed))
+            sequence.release(Passage(pos, least))
+        movement.finish([*lanes, *(feed for feed in done if feed not in lanes)])
+        self.pos = int(pos[-1])
+
+    def _count(self, batch: EventBatch, feed: str, rows: Ints | None, late: np.ndarray[Any, Any] | None) -> None:
+        total = len(batch.frame) if rows is None else len(rows)
+        self._add(feed, "", "on_time", total)
+        if late is None:
+            return
+        sources = batch.frame["source"] if rows is None else batch.frame["source"][rows]
+        for source, count in sources.filter(late).value_counts().rows():
+            self._add(feed, source, "late", count)
+            self._add(feed, "", "on_time", -count)
+
+    def _add(self, feed: str, source: str, fate: str, count: int) -> None:
+        name = (feed, source, fate)
+        self._fates[name] = self._fates.get(name, 0) + count
+
+    def _expect(self, at_ms: int) -> None:
+        if not self._expecting:
+            return
+        self._expecting = False
+        schema = self._program.catalog.schema()
+        for runtime in self._program.runtimes.values():
+            if isinstance(runtime, Absent) and runtime.rule.expect:
+                columns = {f: schema[self._program.catalog.column(runtime.rule.feed, f)] for f in runtime.rule.by}
+                runtime.expect([runtime.keys.code_of(dict(key), columns) for key in runtime.rule.expect], at_ms)
+
+    def _act(self, act: Act) -> None:
+        self.pos = act.pos
+        transition = self._book.act(act)
+        if transition is not None and transition.type == "resolved":
+            runtime = self._program.runtimes.get((transition.rule, transition.version))
+            if runtime is not None:
+                runtime.resolve(transition.alert)
+
+    def _activate(self, activation: Activation) -> None:
+        """A new rule set: rules that mean the same keep their state, the alerts of those that are gone are closed."""
+        self.pos = activation.pos
+        ruleset = load_bundle(activation.bundle)
+        old = self._program
+        self._program = Program(ruleset, self._book)
+        self._program.load(old.state())
+        self._marks.catalog = ruleset.catalog
+        still = {rule.id for rule in self._program.rules}
+        for name, runtime in old.runtimes.items():
+            if name not in self._program.runtimes:
+                reason = RULE_CHANGED if name[0] in still else RULE_REMOVED
+                runtime.retire(activation.at_ms, activation.pos, reason)
+        self._expecting = True
+        self._expect(activation.at_ms)
+
+    def snapshot(self) -> bytes:
+        """All that is needed to go on from ``pos``."""
+        return snapshot.pack(
+            {
+                "pos": self.pos,
+                "bundle": dict(self.ruleset.bundle),
+                "book": self._book.state(),
+                "marks": self._marks.state(),
+                "program": self._program.state(),
+                "frames": self._frames,
+                "expecting": self._expecting,
+            }
+        )
+
+    @classmethod
+    def restore(cls, data: bytes) -> Engine:
+        """The engine as it was. SnapshotError where this version cannot read it: then rebuild from the log."""
+        state = snapshot.unpack(data)
+        engine = cls(load_bundle(state["bundle"]))
+        engine.pos = state["pos"]
+        engine._book.load(state["book"])
+        engine._marks.load(state["marks"])
+        engine._program.load(state["program"])
+        engine._frames = state["frames"]
+        engine._expecting = state["expecting"]
+        return engine

@@ -1,0 +1,185 @@
+"""A rule set made ready to run: plans, shared tables and one runtime a rule, feed by feed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from events.feeds import FeedCatalog
+from rules.arrays import Ints
+from rules.book import AlertBook
+from rules.keys import KeyIndex
+from rules.kinds.absent import Absent
+from rules.kinds.each import Each
+from rules.kinds.runtime import Runtime
+from rules.kinds.sequence import Sequence
+from rules.kinds.window import Sliding, Windowed
+from rules.model import Aggregate, Rule, RuleSet
+from rules.panes import PaneTable
+from rules.plan import TEXT, FeedPlan
+from rules.sliding import SlidingTable
+from rules.stretch import ROW_BITS, Passage, Stretch
+from streams.release import Release
+
+
+@dataclass
+class Lane:
+    """Everything that reads one feed."""
+
+    feed: str
+    plan: FeedPlan
+    regions: KeyIndex
+    keys: dict[tuple[str, ...], KeyIndex] = field(default_factory=dict)
+    each: list[Each] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
+    panes: list[tuple[PaneTable, list[Windowed]]] = field(default_factory=list)
+    sliding: list[tuple[SlidingTable, list[Sliding]]] = field(default_factory=list)
+    release: Release = field(default_factory=Release)
+
+    def index(self, by: tuple[str, ...]) -> KeyIndex:
+        """One index for all rules of the feed with the same key."""
+        return self.keys.setdefault(by, KeyIndex(by))
+
+    @property
+    def ordered(self) -> bool:
+        """Some rule needs the events in time order."""
+        return bool(self.absent or self.panes or self.sliding)
+
+    def arrive(self, frame: pl.DataFrame, time: Ints, cause: Ints, number: int, passage: Passage) -> Stretch:
+        """Compute the plan's columns for the feed's events of a batch. ``number`` names the frame in ``src``."""
+        text = frame.select({*TEXT, *(column for rule in self.each for column in rule.text)})
+        src = (number << ROW_BITS) | np.arange(len(frame), dtype=np.int64)
+        return Stretch(self.plan.compute(frame), time, cause, src, {number: text}, passage)
+
+    def run(self, arrived: Stretch | None, on_time: np.ndarray[Any, Any] | None, passage: Passage) -> None:
+        """Judge what arrived and what the watermark releases."""
+        for rule in self.each:
+            if arrived is not None:
+                rule.take(arrived)
+            rule.pass_time(passage)
+        if not self.ordered:
+            return
+        released = self.release.take(arrived, on_time, passage)
+        for table, windowed in self.panes:
+            fired = table.take(released)
+            for rule in windowed:
+                rule.take(fired, passage)
+                rule.pass_time(passage)
+        for slides, sliding in self.sliding:
+            slid = slides.take(released)
+            for slider in sliding:
+                slider.take(slid, released)
+                slider.pass_time(passage)
+        for absent in self.absent:
+            absent.take(released)
+
+
+class Program:
+    """``parts`` are all things with state, by a name that holds as long as their meaning does."""
+
+    def __init__(self, ruleset: RuleSet, book: AlertBook) -> None:
+        self.ruleset = ruleset
+        self.catalog: FeedCatalog = ruleset.catalog
+        self.rules = [rule for rule in ruleset.rules if rule.mode != "off"]
+        self.lanes: dict[str, Lane] = {}
+        self.sequences: list[tuple[Sequence, tuple[str, ...]]] = []
+        self.runtimes: dict[tuple[str, str], Runtime] = {}
+        self.parts: dict[str, Any] = {}
+        self._book = book
+        for rule in self.rules:
+            for feed in rule.feeds:
+                if feed not in self.lanes:
+                    regions = KeyIndex(("region",))
+                    lane = Lane(feed, FeedPlan(feed, self.catalog), regions, {("region",): regions})
+                    self.lanes[feed] = lane
+        for rule in self.rules:
+            if rule.kind != "window":
+                self._add(rule)
+        self._add_windows([rule for rule in self.rules if rule.kind == "window"])
+        for feed, lane in self.lanes.items():
+            for index in lane.keys.values():
+                self.parts[f"keys {feed} {index.name}"] = index
+            self.parts[f"release {feed}"] = lane.release
+        # keys first: what refers to them by code is loaded after
+        self.parts = dict(sorted(self.parts.items(), key=lambda part: not part[0].startswith("keys ")))
+        self.reads = {feed: sorted({*lane.plan.reads(), *TEXT, *_shown(lane)}) for feed, lane in self.lanes.items()}
+
+    def _add(self, rule: Rule) -> None:
+        if rule.kind == "sequence":
+            keys = KeyIndex(rule.by, f"{rule.id} {rule.version}")
+            plans = {feed: self.lanes[feed].plan for feed in rule.feeds}
+            sequence = Sequence(rule, keys, self._book, plans)
+            self.sequences.append((sequence, tuple(sorted(rule.feeds))))
+            self.parts[f"keys {keys.name}"] = keys
+            self._name(rule, sequence)
+            return
+        lane = self.lanes[rule.feed]
+        keys = lane.index(rule.by)
+        if rule.kind == "each":
+            each = Each(rule, keys, self._book, lane.plan)
+            lane.each.append(each)
+            self._name(rule, each)
+        else:
+            self._track_regions(lane, rule)
+            absent = Absent(rule, keys, self._book, lane.plan, lane.regions)
+            lane.absent.append(absent)
+            self._name(rule, absent)
+
+    def _add_windows(self, rules: list[Rule]) -> None:
+        """Rules over the same events, keys and windows share one table, whatever each measures."""
+        groups: dict[str, list[Rule]] = {}
+        for rule in rules:
+            where = rule.where.text if rule.where else ""
+            groups.setdefault(f"{rule.feed} | {where} | {','.join(rule.by)} | {rule.window}", []).append(rule)
+        for name, group in groups.items():
+            first = group[0]
+            lane = self.lanes[first.feed]
+            keys = lane.index(first.by)
+            aggregates: dict[str, Aggregate] = {
+                aggregate.key: aggregate for rule in group for measure in rule.measures for aggregate in measure.aggregates
+            }
+            assert first.window is not None
+            make = SlidingTable if first.window.shape == "sliding" else PaneTable
+            table: Any = make(
+                mask=lane.plan.mask(first.where),
+                codes=lane.plan.key(keys),
+                keys=keys,
+                window=first.window,
+                aggregates=list(aggregates.values()),
+                plan=lane.plan,
+            )
+            self.parts[f"table {name}"] = table
+            runtimes: list[Any] = []
+            for rule in group:
+                if make is SlidingTable:
+                    runtimes.append(Sliding(rule, keys, self._book))
+                else:
+                    self._track_regions(lane, rule)
+                    runtimes.append(Windowed(rule, keys, self._book, lane.regions))
+                self._name(rule, runtimes[-1])
+            (lane.sliding if make is SlidingTable else lane.panes).append((table, runtimes))
+
+    def _track_regions(self, lane: Lane, rule: Rule) -> None:
+        """Where a subject was last heard; a key that names its region, or no subject, does not ask."""
+        if "subject" in rule.by and "region" not in rule.by:
+            lane.plan.key(lane.regions)
+
+    def _name(self, rule: Rule, runtime: Runtime) -> None:
+        self.runtimes[rule.id, rule.version] = runtime
+        self.parts[f"rule {rule.id} {rule.version}"] = runtime
+
+    def state(self) -> dict[str, Any]:
+        return {name: part.state() for name, part in self.parts.items()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what has the same name: rules whose meaning did not change go on where they were."""
+        for name, part in self.parts.items():
+            if name in state:
+                part.load(state[name])
+
+
+def _shown(lane: Lane) -> set[str]:
+    return {column for rule in lane.each for column in rule.text}

@@ -1,0 +1,100 @@
+"""Reordering: events wait until their feed's watermark has reached them, then go on in (time, arrival) order."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rules.arrays import Ints
+from rules.plan import TEXT
+from rules.stretch import ROW_BITS, ROW_MASK, Passage, Stretch
+
+
+class Release:
+    """The events of one feed that are not released yet."""
+
+    def __init__(self) -> None:
+        self._time: Ints = np.zeros(0, np.int64)
+        self._src: Ints = np.zeros(0, np.int64)
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._frames: dict[int, pl.DataFrame] = {}
+
+    def __len__(self) -> int:
+        return len(self._time)
+
+    def take(self, arrived: Stretch | None, on_time: NDArray[np.bool_] | None, passage: Passage) -> Stretch:
+        """Add what arrived (only the rows that are ``on_time``; None: all) and give what the watermark has reached."""
+        now = passage.end
+        if arrived is None:
+            time, src, columns = self._time, self._src, self._columns
+            own = np.zeros(len(time), np.int64)
+            frames = self._frames
+        else:
+            time, src, columns, own = self._joined(arrived, on_time)
+            frames = self._frames | arrived.frames
+        if len(time) > 1 and np.any(time[1:] < time[:-1]):
+            order = np.argsort(time, kind="stable")
+            time, src, own = time[order], src[order], own[order]
+            columns = {name: column[order] for name, column in columns.items()}
+        ready = int(np.searchsorted(time, now, side="right"))
+        # copies: a view would hold on to the whole batch
+        self._time, self._src = time[ready:].copy(), src[ready:].copy()
+        self._columns = {name: column[ready:].copy() for name, column in columns.items()}
+        kept = set(np.unique(self._src >> ROW_BITS).tolist())
+        self._frames = {number: frame for number, frame in frames.items() if number in kept}
+        time, src = time[:ready], src[:ready]
+        cause = np.maximum(passage.reached(time), own[:ready])
+        return Stretch({name: column[:ready] for name, column in columns.items()}, time, cause, src, frames, passage)
+
+    def _joined(
+        self, arrived: Stretch, on_time: NDArray[np.bool_] | None
+    ) -> tuple[Ints, Ints, dict[str, NDArray[Any]], Ints]:
+        """What waits, then what came: arrival order. ``own``: the record that brought each (0 for those that waited)."""
+        keep = None if on_time is None or on_time.all() else np.flatnonzero(on_time)
+
+        def some(array: NDArray[Any]) -> NDArray[Any]:
+            return array if keep is None else array[keep]
+
+        if not len(self._time):
+            columns = {name: some(column) for name, column in arrived.columns.items()}
+            return some(arrived.time), some(arrived.src), columns, some(arrived.cause)
+        columns = {}
+        for name, column in arrived.columns.items():
+            waiting = self._columns.get(name)
+            if waiting is None:  # a rule that came while these waited: for it they do not match
+                waiting = np.full(len(self._time), _missing(name), column.dtype)
+            columns[name] = np.concatenate((waiting, some(column)))
+        return (
+            np.concatenate((self._time, some(arrived.time))),
+            np.concatenate((self._src, some(arrived.src))),
+            columns,
+            np.concatenate((np.zeros(len(self._time), np.int64), some(arrived.cause))),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The waiting rows, with their text gathered into one frame."""
+        parts = [
+            self._frames[int(number)].select(TEXT).gather((self._src[self._src >> ROW_BITS == number] & ROW_MASK))
+            for number in np.unique(self._src >> ROW_BITS)
+        ]
+        order = np.argsort(self._src >> ROW_BITS, kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        buffer = io.BytesIO()
+        if parts:
+            pl.concat(parts).write_ipc(buffer)
+        return {"time": self._time, "src": place, "columns": self._columns, "text": buffer.getvalue()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The gathered frame gets number 0, which no later frame has."""
+        self._time, self._src, self._columns = state["time"], state["src"], state["columns"]
+        self._frames = {0: pl.read_ipc(io.BytesIO(state["text"]), memory_map=False)} if state["text"] else {}
+
+
+def _missing(column: str) -> float:
+    """By the plan's naming: masks do not hold, numbers are null, keys are missing, roles are none."""
+    return {"#": np.nan, "!": np.nan, "@": -1}.get(column[0], 0)
