@@ -227,6 +227,21 @@ def test_positions_are_not_given_again_after_everything_was_trimmed(path):
         assert log.append([events(1)]) == 11
 
 
+def test_a_position_is_found_by_its_receipt(path):
+    """Everything received from an instant on lies after the position found for it."""
+    with SqliteLog(path, max_age_ms=1) as log:
+        assert log.position_at(5) == 0
+        log.register("all")
+        for at_ms in (10, 10, 20, 30, 30, 30, 50):
+            log.append([events(7, at_ms=at_ms)])
+        expected = {0: 0, 10: 0, 11: 14, 20: 14, 21: 21, 30: 21, 31: 42, 50: 42, 51: 49}
+        assert {at_ms: log.position_at(at_ms) for at_ms in expected} == expected
+        log.commit("all", 21)
+        log.trim()
+        assert log.position_at(0) == 21
+        assert log.position_at(31) == 42
+
+
 def test_consumers_move_forward_unless_rewound(path):
     """A commit never takes a consumer back; a rewind does; an unregistered one holds nothing."""
     with SqliteLog(path) as log:

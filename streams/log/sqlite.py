@@ -240,6 +240,24 @@ class SqliteLog:
             raise named(error, self.path) from error
         return entries
 
+    def position_at(self, at_ms: int) -> int:
+        """A position before which (all but) everything was received before ``at_ms``: where to begin reading from then on.
+
+        Receipts rise with positions except where the wall clock was put back; entries around such a step may be misjudged.
+        """
+        low, high = self.oldest - 1, self.newest
+        with self._reader() as reader:
+            while low < high:
+                middle = (low + high) // 2
+                row = reader.execute(
+                    "SELECT pos, at_ms FROM entries WHERE pos > ? ORDER BY pos LIMIT 1", (middle,)
+                ).fetchone()
+                if row is not None and row[1] < at_ms:
+                    low = row[0]
+                else:
+                    high = middle
+        return low
+
     def wait(self, after: int, timeout_s: float) -> bool:
         """Waits until there is something after ``after``; False on time-out or when the log closes."""
         if self._read_only:
@@ -310,9 +328,9 @@ class SqliteLog:
         assert name in self._consumers, f"{name} is not registered"
         self._submit(_Job(commits={name: pos}, rewind=True)).result()
 
-    def committed(self, name: str) -> int | None:
-        """Where a consumer stands; None for one not known."""
-        return self.consumers().get(name)
+    def committed(self, name: str) -> int:
+        """Where a consumer stands; 0 for one not known."""
+        return self.consumers().get(name, 0)
 
     def consumers(self) -> dict[str, int]:
         """Every consumer with the position it has dealt with."""

@@ -1,0 +1,164 @@
+"""What the gateway, the logs and the engine count. Every label has a bounded number of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+#: A careless client may invent a source for each event; beyond this many, they are counted as "other".
+_MAX_SOURCES = 500
+_OTHER = "other"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class WatchedLog(Protocol):
+    """What of a log is measured."""
+
+    @property
+    def newest(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def max_bytes(self) -> int: ...
+    def consumers(self) -> dict[str, int]: ...
+
+
+class Metrics:
+    """All counters in one registry; the server adds its own to the same one."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._sources: set[str] = set()
+        self._watched = _Logs()
+        self.registry.register(self._watched)
+        # --- the door
+        self._events = Counter(
+            "fengsui_events",
+            "Events by what became of them: accepted, duplicate, rejected, late, keyless.",
+            ("feed", "source", "fate"),
+            registry=self.registry,
+        )
+        self._rejected = Counter(
+            "fengsui_rejected_events",
+            "Refused events by reason.",
+            ("feed", "source", "reason"),
+            registry=self.registry,
+        )
+        self.dead_letters_lost = Counter(
+            "fengsui_dead_letters_lost",
+            "Refused lines whose bytes could not be kept.",
+            registry=self.registry,
+        )
+        self.dedupe_fallen = Gauge(
+            "fengsui_dedupe_fallen",
+            "Ids that fell out of the duplicate horizon since it was begun.",
+            registry=self.registry,
+        )
+        self.accept_seconds = Histogram(
+            "fengsui_accept_seconds",
+            "From a body at the door to its events on the disk.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.unavailable = Counter(
+            "fengsui_door_unavailable",
+            "Bodies that could not be taken, by the named error.",
+            ("error",),
+            registry=self.registry,
+        )
+        # --- the engine
+        self.step_seconds = Histogram(
+            "fengsui_engine_step_seconds", "Time of one engine step.", buckets=_SECONDS, registry=self.registry
+        )
+        self.stepped = Counter(
+            "fengsui_engine_positions", "Log positions that the engine went through.", registry=self.registry
+        )
+        self.undecodable = Counter(
+            "fengsui_engine_undecodable_events",
+            "Events in the log that the rule set in force cannot read.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.engine_pos = Gauge("fengsui_engine_position", "Where the engine stands in the log.", registry=self.registry)
+        self.engine_up = Gauge(
+            "fengsui_engine_up", "1 while the engine runs, 0 when it stopped on an error.", registry=self.registry
+        )
+        self.engine_clock = Gauge(
+            "fengsui_engine_clock_seconds", "The engine's clock, Unix seconds.", registry=self.registry
+        )
+        self._watermark = Gauge(
+            "fengsui_watermark_seconds", "Each feed's watermark, Unix seconds.", ("feed",), registry=self.registry
+        )
+        self._transitions = Counter(
+            "fengsui_transitions", "Alert transitions.", ("domain", "severity", "type"), registry=self.registry
+        )
+        self.ticks = Counter("fengsui_ticks", "Ticks written while feeds were silent.", registry=self.registry)
+        self.snapshot_seconds = Histogram(
+            "fengsui_snapshot_seconds",
+            "Time to take and write one engine snapshot.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def fate(self, fate: str, feed: str, source: str, count: int = 1) -> None:
+        """``feed`` must be of the catalogue, or empty where it could not be read."""
+        self._events.labels(feed or "unknown", self._source(source), fate).inc(count)
+
+    def rejected(self, reason: str, feed: str, source: str, count: int = 1) -> None:
+        self.fate("rejected", feed, source, count)
+        self._rejected.labels(feed or "unknown", self._source(source), reason).inc(count)
+
+    def fates(self, fates: Mapping[tuple[str, str, str], int]) -> None:
+        """The engine's fates of a step: (feed, source, fate) -> count."""
+        for (feed, source, fate), count in fates.items():
+            self.fate(fate, feed, source, count)
+
+    def transitions(self, moved: Iterable[tuple[str, str, str]]) -> None:
+        """Each (domain, severity, type)."""
+        for labels in moved:
+            self._transitions.labels(*labels).inc()
+
+    def watermarks(self, watermarks_ms: Mapping[str, int]) -> None:
+        for feed, at_ms in watermarks_ms.items():
+            self._watermark.labels(feed).set(at_ms / 1000)
+
+    def watch(self, name: str, log: WatchedLog) -> None:
+        """Measures a log whenever metrics are read."""
+        self._watched.logs[name] = log
+
+    def _source(self, source: str) -> str:
+        if source in self._sources:
+            return source
+        if len(self._sources) >= _MAX_SOURCES or not source or len(source) > 200:
+            return _OTHER if source else "unknown"
+        self._sources.add(source)
+        return source
+
+
+class _Logs(Collector):
+    def __init__(self) -> None:
+        self.logs: dict[str, WatchedLog] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        newest = GaugeMetricFamily("fengsui_log_newest", "Greatest position given.", labels=["log"])
+        oldest = GaugeMetricFamily("fengsui_log_oldest", "Least position kept.", labels=["log"])
+        used = GaugeMetricFamily("fengsui_log_used_bytes", "Bytes in use.", labels=["log"])
+        bound = GaugeMetricFamily("fengsui_log_max_bytes", "The log's bound.", labels=["log"])
+        lag = GaugeMetricFamily(
+            "fengsui_consumer_lag", "Positions that a consumer has still to deal with.", labels=["log", "consumer"]
+        )
+        for name, log in self.logs.items():
+            at = log.newest
+            newest.add_metric([name], at)
+            oldest.add_metric([name], log.oldest)
+            used.add_metric([name], log.used_bytes)
+            bound.add_metric([name], log.max_bytes)
+            for consumer, pos in log.consumers().items():
+                lag.add_metric([name, consumer], max(0, at - pos))
+        yield from (newest, oldest, used, bound, lag)
