@@ -24,7 +24,7 @@ class Expr:
     """
 
     text: str
-    expr: pl.Expr
+    expr: pl.Expr = field(compare=False)
     type: Type
     fields: frozenset[str]
 

@@ -1,0 +1,198 @@
+"""Rule files: found, read, checked all at once, and kept as the bundle that an activation record holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from events.feeds import CatalogError, FeedCatalog
+from rules.errors import RuleError, RuleErrors, did_you_mean
+from rules.model import Rule, RuleSet
+from rules.reader import Report, Setting, read_rule
+from rules.versions import bundle_version
+from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar, parse_yaml
+from rules.yaml_source import Mapping as MapNode
+from rules.yaml_source import Sequence as SeqNode
+
+FEEDS_FILE = "feeds.yaml"
+DEFAULT_ZONE = "Asia/Shanghai"
+MAX_FILES = 2_000
+MAX_RULES = 10_000
+
+__all__ = ["DEFAULT_ZONE", "RuleError", "RuleErrors", "load_bundle", "load_rules", "packs_directory"]
+
+
+def packs_directory() -> Path:
+    """Where the rules that come with the program stand: the default of ``up`` and ``demo``."""
+    return Path(__file__).parent / "packs"
+
+
+def load_rules(
+    directory: Path | Mapping[str, str], catalog: FeedCatalog | None = None, *, zone: str = DEFAULT_ZONE
+) -> RuleSet:
+    """All rules of a directory tree (or of one file, or of {name: text}), checked against the catalogue.
+
+    The catalogue is the directory's own ``feeds.yaml`` over the built-in one, unless one is given. Raises RuleErrors with every
+    fault at once. Windows from one day up begin at midnight of ``zone``, by its offset without summer time.
+    """
+    texts, errors = (dict(directory), []) if isinstance(directory, Mapping) else _read_tree(directory)
+    feeds = texts.pop(FEEDS_FILE, None)
+    if catalog is None:
+        catalog, faults = _catalog(feeds)
+        errors += faults
+    files = {name: text for name, text in sorted(texts.items()) if _is_rule_file(name)}
+    setting = Setting(catalog, zone, _zone_ms(zone))
+    rules = _read_files(files, setting, errors)
+    if errors:
+        raise RuleErrors(errors)
+    bundle: dict[str, object] = {"files": files, "feeds": catalog.text, "zone": zone}
+    ordered = tuple(sorted(rules, key=lambda rule: rule.id))
+    return RuleSet(rules=ordered, catalog=catalog, bundle=bundle, version=bundle_version(bundle))
+
+
+def load_bundle(bundle: Mapping[str, object]) -> RuleSet:
+    """The rule set of an activation record. Raises RuleErrors, as a newer version may refuse what an older one took."""
+    files, feeds, zone = bundle["files"], bundle.get("feeds"), bundle.get("zone", DEFAULT_ZONE)
+    assert isinstance(files, Mapping)
+    catalog = FeedCatalog.parse(str(feeds)) if feeds is not None else FeedCatalog.builtin()
+    return load_rules({str(name): str(text) for name, text in files.items()}, catalog, zone=str(zone))
+
+
+def _is_rule_file(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not name.endswith((".test.yaml", ".test.yml"))
+
+
+def _zone_ms(zone: str) -> int:
+    """The zone's offset from UTC in a winter of today: rules need one midnight, all the year."""
+    try:
+        offset = datetime(2026, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RuleErrors([RuleError("", 0, 0, f"unknown time zone {zone!r}", "such as Asia/Shanghai")]) from None
+    assert offset is not None
+    return int(offset.total_seconds() * 1000)
+
+
+def _catalog(text: str | None) -> tuple[FeedCatalog, list[RuleError]]:
+    if text is None:
+        return FeedCatalog.builtin(), []
+    try:
+        return FeedCatalog.parse(text, FEEDS_FILE), []
+    except CatalogError as error:
+        faults = [RuleError(fault.file, fault.line, fault.column, fault.message) for fault in error.errors]
+        return FeedCatalog.builtin(), faults
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _read_tree(directory: Path) -> tuple[dict[str, str], list[RuleError]]:
+    errors: list[RuleError] = []
+    texts: dict[str, str] = {}
+    if directory.is_file():
+        paths = [directory, directory.parent / FEEDS_FILE]
+        named = {path.name: path for path in paths if path.is_file()}
+    elif directory.is_dir():
+        named = dict(_walk(directory))
+    else:
+        raise RuleErrors([RuleError(str(directory), 0, 0, "no such directory of rules")])
+    if len(named) > MAX_FILES:
+        raise RuleErrors(
+            [RuleError(str(directory), 0, 0, f"more than {MAX_FILES:,} YAML files", "is this a directory of rules?")]
+        )
+    for name, path in named.items():
+        text = _read_file(name, path, errors)
+        if text is not None:
+            texts[name] = text
+    return texts, errors
+
+
+def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
+    """Rule files by their relative names, in order; what begins with a dot is left alone."""
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files):
+            path = Path(folder, file)
+            name = path.relative_to(directory).as_posix()
+            if not file.startswith(".") and (name == FEEDS_FILE or (_is_rule_file(name) and file != FEEDS_FILE)):
+                yield name, path
+
+
+def _read_file(name: str, path: Path, errors: list[RuleError]) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        errors.append(RuleError(name, 0, 0, f"cannot be read: {error.strerror}"))
+        return None
+    if len(data) > MAX_FILE_BYTES:
+        errors.append(RuleError(name, 1, 1, f"the file is larger than {MAX_FILE_BYTES:,} bytes", "split it"))
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        errors.append(RuleError(name, line, column, "the file is not UTF-8", "save it as UTF-8"))
+        return None
+
+
+def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleError]) -> list[Rule]:
+    rules: list[Rule] = []
+    places: dict[str, str] = {}
+    for name, text in files.items():
+        report = Report(name)
+        try:
+            nodes = _rules_of(text, report)
+        except RuleErrors as error:
+            errors += error.errors
+            continue
+        if len(rules) + len(nodes) > MAX_RULES:
+            report.errors.append(RuleError(name, 1, 1, f"more than {MAX_RULES:,} rules in all"))
+            nodes = ()
+        for node in nodes:
+            rule = read_rule(node, report, setting)
+            if rule is not None:
+                rules.append(rule)
+            _check_unique(node, report, places)
+        errors += report.errors
+    return rules
+
+
+def _check_unique(node: Node, report: Report, places: dict[str, str]) -> None:
+    """Reports an id that another rule has, even where one of the two has other faults."""
+    found = node.get("id") if isinstance(node, MapNode) else None
+    if not isinstance(found, Scalar):
+        return
+    if found.text in places:
+        report.at(found, f"the id {found.text} is taken", f"by the rule at {places[found.text]}")
+    else:
+        places[found.text] = f"{report.file}:{found.line}"
+
+
+def _rules_of(text: str, report: Report) -> tuple[Node, ...]:
+    root = parse_yaml(text, report.file)
+    if root is None or (isinstance(root, Scalar) and root.is_null):
+        return ()
+    if isinstance(root, SeqNode):
+        report.at(root, "a file of rules begins with rules:", "put rules: above the list")
+        return ()
+    if not isinstance(root, MapNode):
+        report.at(root, "a file of rules begins with rules:")
+        return ()
+    for key, _ in root:
+        if key.text != "rules":
+            report.at(
+                key,
+                f"unknown key {key.text!r}",
+                did_you_mean(key.text, ["rules"]) or "a file holds a list under rules:",
+            )
+    listed = root.get("rules")
+    if listed is None or (isinstance(listed, Scalar) and listed.is_null):
+        return ()
+    if not isinstance(listed, SeqNode):
+        report.at(listed, "rules must be a list", "each rule begins with - id:")
+        return ()
+    return listed.items
