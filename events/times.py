@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - formatted with a Z of our own, which is twice as fast
 _MS = timedelta(milliseconds=1)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -27,10 +29,10 @@ def parse_instant(text: str) -> int:
     return (moment - _EPOCH) // _MS + int(((fraction or "") + "000")[:3])
 
 
+@lru_cache(4096)
 def format_ms(ms: int) -> str:
     """Epoch milliseconds -> ``2026-01-01T00:00:00.000Z``."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{(_EPOCH_NAIVE + timedelta(milliseconds=ms)).isoformat(timespec='milliseconds')}Z"
 
 
 def parse_duration(text: str) -> int:

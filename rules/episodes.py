@@ -22,6 +22,17 @@ _STALE_MS = 86_400_000
 
 
 @njit
+def _emit(row: Any, kind: int, evaluation: int, slot: int, at: int, rank: int, count: int, opened: int) -> None:
+    row[0] = kind
+    row[1] = evaluation
+    row[2] = slot
+    row[3] = at
+    row[4] = rank
+    row[5] = count
+    row[6] = opened
+
+
+@njit
 def _run(
     code: Any,
     at: Any,
@@ -79,7 +90,7 @@ def _run(
             opened[s] = _NEVER
             count[s] = 0
         if rank[s] > 0 and clear_after >= 0 and t > last_true[s] + clear_after:
-            out[emitted] = (CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s])
+            _emit(out[emitted], CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s])
             emitted += 1
             rank[s] = 0
             run_start[s] = _NEVER
@@ -90,11 +101,11 @@ def _run(
                 if v > rank[s]:
                     rank[s] = v
                     last_emit[s] = t
-                    out[emitted] = (ESCALATE, i, s, t, v, count[s], opened[s])
+                    _emit(out[emitted], ESCALATE, i, s, t, v, count[s], opened[s])
                     emitted += 1
                 elif t - last_emit[s] >= update_every:
                     last_emit[s] = t
-                    out[emitted] = (UPDATE, i, s, t, rank[s], count[s], opened[s])
+                    _emit(out[emitted], UPDATE, i, s, t, rank[s], count[s], opened[s])
                     emitted += 1
             else:
                 if run_start[s] == _NEVER:
@@ -106,11 +117,11 @@ def _run(
                     last_true[s] = t
                     last_emit[s] = t
                     count[s] = 1
-                    out[emitted] = (OPEN, i, s, t, v, 1, t)
+                    _emit(out[emitted], OPEN, i, s, t, v, 1, t)
                     emitted += 1
         elif rank[s] > 0:
             if wipes or not has_clear:
-                out[emitted] = (CLOSE, i, s, t, rank[s], count[s], opened[s])
+                _emit(out[emitted], CLOSE, i, s, t, rank[s], count[s], opened[s])
                 emitted += 1
                 rank[s] = 0
                 run_start[s] = _NEVER

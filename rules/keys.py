@@ -32,7 +32,7 @@ def _place(h1: Any, h2: Any, valid: Any, t1: Any, t2: Any, codes: Any, out: Any,
             continue
         a = h1[i]
         b = h2[i]
-        at = int(a & np.uint64(mask))
+        at = np.int64(a & np.uint64(mask))
         while codes[at] >= 0 and (t1[at] != a or t2[at] != b):
             at = (at + 1) & mask
         if codes[at] < 0:
@@ -51,7 +51,7 @@ def _refill(h1: Any, h2: Any, old: Any, t1: Any, t2: Any, codes: Any) -> None:
     for i in range(len(old)):
         if old[i] < 0:
             continue
-        at = int(h1[i] & np.uint64(mask))
+        at = np.int64(h1[i] & np.uint64(mask))
         while codes[at] >= 0:
             at = (at + 1) & mask
         t1[at] = h1[i]
@@ -134,6 +134,6 @@ class KeyIndex:
     def load(self, state: dict[str, Any]) -> None:
         if not state["size"]:
             return
-        frame = pl.read_ipc(io.BytesIO(state["keys"]), memory_map=False)
+        frame = pl.read_ipc(io.BytesIO(state["keys"]))
         codes = self.encode(frame.get_columns())
         assert codes[-1] == state["size"] - 1, "a snapshot's keys are distinct"

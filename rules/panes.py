@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,18 @@ from numpy.typing import NDArray
 
 from rules.aggregates import Inputs, Stats
 from rules.arrays import Ints, grown
+from rules.jit import njit
 from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
 from rules.plan import REGION, FeedPlan
 from rules.stretch import Stretch
+
+
+@njit
+def _remember(codes: Any, regions: Any, lo: int, hi: int, out: Any) -> None:
+    for i in range(lo, hi):
+        if regions[i] >= 0:
+            out[codes[i]] = regions[i]
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,18 @@ class Fired:
 
 @dataclass
 class _Pane:
+    """A closed pane: its keys (rising), what they came to, and where each was last heard."""
+
     start: int
     codes: Ints
+    regions: Ints
+    stats: Stats
+
+
+class _Window(NamedTuple):
+    end: int
+    codes: Ints
+    regions: Ints
     stats: Stats
 
 
@@ -65,7 +83,7 @@ class PaneTable:
         rows = stretch.select(self._mask, self._codes)
         matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
         self.keyless += matching - len(rows)
-        fired: list[tuple[int, Ints, Stats]] = []
+        fired: list[_Window] = []
         if len(rows):
             self._take(stretch, rows, fired)
         limit = stretch.passage.end
@@ -74,16 +92,18 @@ class PaneTable:
         self._fire(limit, fired)
         if not fired:
             return None
-        codes = np.concatenate([codes for _, codes, _ in fired])
-        stats = {name: np.concatenate([s[name] for _, _, s in fired]) for name in fired[0][2]}
-        end = np.repeat(np.array([end for end, _, _ in fired], np.int64), [len(codes) for _, codes, _ in fired])
-        return Fired(end, codes, self._regions[codes], self._inputs.finish(stats))
+        codes = np.concatenate([window.codes for window in fired])
+        regions = np.concatenate([window.regions for window in fired])
+        stats = {name: np.concatenate([window.stats[name] for window in fired]) for name in fired[0].stats}
+        end = np.repeat(np.array([window.end for window in fired], np.int64), [len(window.codes) for window in fired])
+        return Fired(end, codes, regions, self._inputs.finish(stats))
 
-    def _take(self, stretch: Stretch, rows: Ints, fired: list[tuple[int, Ints, Stats]]) -> None:
+    def _take(self, stretch: Stretch, rows: Ints, fired: list[_Window]) -> None:
         codes = stretch.columns[self._codes][rows]
         columns = {name: stretch.columns[name][rows] for name in self._inputs.stats}
         self._open = self._inputs.grow(self._open, self._keys.size)
         self._regions = grown(self._regions, self._keys.size, -1)
+        regions = stretch.columns[REGION][rows] if REGION in stretch.columns else None
         panes = (stretch.time[rows] - self._offset) // self._pane
         edges = np.flatnonzero(np.diff(panes)) + 1
         for lo, hi in zip([0, *edges.tolist()], [*edges.tolist(), len(rows)], strict=True):
@@ -93,20 +113,19 @@ class PaneTable:
                 self._fire(start, fired)
                 self._start = start
             self._inputs.add(self._open, codes, columns, lo, hi)
-        if REGION in stretch.columns:
-            regions = stretch.columns[REGION][rows]
-            known = regions >= 0
-            self._regions[codes[known]] = regions[known]
+            if regions is not None:
+                _remember(codes, regions, lo, hi, self._regions)
 
     def _close(self) -> None:
         if self._start is None:
             return
         codes = np.flatnonzero(self._open["n"])
-        self._closed.append(_Pane(self._start, codes, {name: array[codes] for name, array in self._open.items()}))
+        stats = {name: array[codes] for name, array in self._open.items()}
+        self._closed.append(_Pane(self._start, codes, self._regions[codes], stats))
         self._inputs.clear(self._open, codes)
         self._start = None
 
-    def _fire(self, limit: int, fired: list[tuple[int, Ints, Stats]]) -> None:
+    def _fire(self, limit: int, fired: list[_Window]) -> None:
         """Windows are [start, start + size) with start = offset modulo every; those that end by ``limit`` and hold a pane."""
         while self._closed:
             first = (self._closed[0].start - self._size - self._offset) // self._every + 1
@@ -118,25 +137,28 @@ class PaneTable:
                 return
             window = [pane for pane in self._closed if start <= pane.start < end]
             if window:
-                fired.append((end, *self._merged(window)))
+                fired.append(self._merged(end, window))
             self._next_start = start + self._every
             while self._closed and self._closed[0].start < self._next_start:
                 self._closed.popleft()
 
-    def _merged(self, panes: list[_Pane]) -> tuple[Ints, Stats]:
+    def _merged(self, end: int, panes: list[_Pane]) -> _Window:
         if len(panes) == 1:
-            return panes[0].codes, panes[0].stats
+            return _Window(end, panes[0].codes, panes[0].regions, panes[0].stats)
         codes = np.unique(np.concatenate([pane.codes for pane in panes]))
+        regions = np.full(len(codes), -1, np.int64)
         stats = self._inputs.empty(len(codes))
         for pane in panes:
-            self._inputs.merge(stats, np.searchsorted(codes, pane.codes), pane.stats)
-        return codes, stats
+            at = np.searchsorted(codes, pane.codes)
+            regions[at] = pane.regions
+            self._inputs.merge(stats, at, pane.stats)
+        return _Window(end, codes, regions, stats)
 
     def state(self) -> dict[str, Any]:
         return {
             "start": self._start,
             "open": self._open,
-            "closed": [[pane.start, pane.codes, pane.stats] for pane in self._closed],
+            "closed": [[pane.start, pane.codes, pane.regions, pane.stats] for pane in self._closed],
             "next_start": self._next_start,
             "regions": self._regions,
             "keyless": self.keyless,
@@ -149,7 +171,9 @@ class PaneTable:
     def load(self, state: dict[str, Any]) -> None:
         self._start, self._next_start = state["start"], state["next_start"]
         self._open |= {name: array for name, array in state["open"].items() if name in self._open}
-        self._closed = deque(_Pane(start, codes, self._whole(codes, stats)) for start, codes, stats in state["closed"])
+        self._closed = deque(
+            _Pane(start, codes, regions, self._whole(codes, stats)) for start, codes, regions, stats in state["closed"]
+        )
         self._regions = state["regions"]
         self.keyless = state["keyless"]
 

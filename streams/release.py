@@ -92,7 +92,7 @@ class Release:
     def load(self, state: dict[str, Any]) -> None:
         """The gathered frame gets number 0, which no later frame has."""
         self._time, self._src, self._columns = state["time"], state["src"], state["columns"]
-        self._frames = {0: pl.read_ipc(io.BytesIO(state["text"]), memory_map=False)} if state["text"] else {}
+        self._frames = {0: pl.read_ipc(io.BytesIO(state["text"]))} if state["text"] else {}
 
 
 def _missing(column: str) -> float:

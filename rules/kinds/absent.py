@@ -23,16 +23,21 @@ HEARD, MISSING, SETTLED = 0, 1, 2
 
 
 @njit
-def _listen(codes: Any, time: Any, size: int, last: Any, state: Any, out: Any) -> int:
-    """``out``: (row, the last time before, the state before) where an absence ended or lay between two events."""
+def _listen(codes: Any, time: Any, regions: Any, size: int, last: Any, state: Any, region: Any, out: Any) -> int:
+    """``out``: (row; time, state and region before) where an absence ended or lay between two events."""
     found = 0
     for i in range(len(codes)):
         k = codes[i]
         if last[k] != NEVER and time[i] > last[k] + size:
-            out[found] = (i, last[k], state[k])
+            out[found, 0] = i
+            out[found, 1] = last[k]
+            out[found, 2] = state[k]
+            out[found, 3] = region[k]
             found += 1
             state[k] = HEARD
         last[k] = max(last[k], time[i])
+        if regions[i] >= 0:
+            region[k] = regions[i]
     return found
 
 
@@ -71,13 +76,15 @@ class Absent(Runtime):
 
     def _listen(self, stretch: Stretch, rows: Ints) -> None:
         codes, time = stretch.columns[self._codes][rows], stretch.time[rows]
-        out = np.empty((len(rows), 3), np.int64)
-        found = _listen(codes, time, self._size, self._last, self._state, out)
-        for i, last, state in out[:found].tolist():
+        known = stretch.columns.get(REGION)
+        regions = np.full(len(rows), -1, np.int64) if known is None else known[rows]
+        out = np.empty((len(rows), 4), np.int64)
+        found = _listen(codes, time, regions, self._size, self._last, self._state, self._region, out)
+        for i, last, state, region in out[:found].tolist():
             row = int(rows[i])
             code, when = int(codes[i]), int(time[i])
             if state == HEARD:  # the whole absence lies between two events of this stretch
-                self._open(code, last, stretch)
+                self._open(code, last, region, stretch)
                 self._state[code] = HEARD
             alert = self._alert_of.pop(code, None)
             if alert is None:
@@ -89,14 +96,10 @@ class Absent(Runtime):
                 alert,
                 "closed",
                 self.rule,
-                self._opening(code, when, evidence),
+                self._opening(when, int(regions[i]) if regions[i] >= 0 else region, evidence),
                 count=1,
                 cause=stretch.passage.position(int(stretch.cause[row])),
             )
-        if REGION in stretch.columns:
-            regions = stretch.columns[REGION][rows]
-            known = regions >= 0
-            self._region[codes[known]] = regions[known]
         # a key heard for the first time may be due before all others
         self._next_due = min(self._next_due, int(time[0]) + self._size)
 
@@ -108,22 +111,21 @@ class Absent(Runtime):
         waiting = (self._state[: self.keys.size] == HEARD) & (last != NEVER)
         due = np.flatnonzero(waiting & (last + self._size < now))
         for code in due.tolist():
-            self._open(code, int(last[code]), stretch)
+            self._open(code, int(last[code]), int(self._region[code]), stretch)
         waiting[due] = False
         self._next_due = int(last[waiting].min()) + self._size if waiting.any() else -NEVER
 
-    def _open(self, code: int, last: int, stretch: Stretch) -> None:
+    def _open(self, code: int, last: int, region: int, stretch: Stretch) -> None:
         when = last + self._size
         evidence = Evidence(self.rule.feed, self.key(code), format_ms(last), format_ms(when))
         cause = stretch.passage.position(int(stretch.passage.passed(when)))
-        alert = self.book.open(self.rule, self.key(code), self._opening(code, when, evidence), cause=cause)
+        alert = self.book.open(self.rule, self.key(code), self._opening(when, region, evidence), cause=cause)
         self._state[code] = MISSING
         if alert is not None:
             self._alert_of[code] = alert
 
-    def _opening(self, code: int, when: int, evidence: Evidence) -> Opening:
+    def _opening(self, when: int, region: int, evidence: Evidence) -> Opening:
         key = evidence.key
-        region = int(self._region[code])
         if "region" in key:
             place: str | None = str(key["region"])
         else:
