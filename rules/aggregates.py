@@ -100,6 +100,7 @@ class Inputs:
     def __init__(self, aggregates: list[Aggregate], plan: FeedPlan) -> None:
         self.stats: dict[str, tuple[str, ...]] = {}
         self.aggregates = {aggregate.key: aggregate for aggregate in aggregates}
+        self.counts_rows = any(aggregate.input is None for aggregate in aggregates)
         self._column: dict[str, str] = {}
         for aggregate in self.aggregates.values():
             if aggregate.input is None:

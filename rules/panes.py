@@ -145,11 +145,15 @@ class PaneTable:
     def _merged(self, end: int, panes: list[_Pane]) -> _Window:
         if len(panes) == 1:
             return _Window(end, panes[0].codes, panes[0].regions, panes[0].stats)
-        codes = np.unique(np.concatenate([pane.codes for pane in panes]))
+        present = np.zeros(self._keys.size, np.bool_)
+        for pane in panes:
+            present[pane.codes] = True
+        codes = np.flatnonzero(present)
+        place = np.cumsum(present) - 1
         regions = np.full(len(codes), -1, np.int64)
         stats = self._inputs.empty(len(codes))
         for pane in panes:
-            at = np.searchsorted(codes, pane.codes)
+            at = place[pane.codes]
             regions[at] = pane.regions
             self._inputs.merge(stats, at, pane.stats)
         return _Window(end, codes, regions, stats)

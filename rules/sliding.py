@@ -22,62 +22,71 @@ from rules.model import Aggregate, Window
 from rules.plan import FeedPlan
 from rules.stretch import Stretch
 
-#: statistics of an input, in the order of the last axis of the arrays below; ``n`` counts rows, ``c`` values
-_N, _C, _S, _MIN, _MAX, _MEAN, _M2, _FIRST, _LAST, _WIDTH = range(10)
-_NAMES = {"c": _C, "s": _S, "min": _MIN, "max": _MAX, "mean": _MEAN, "m2": _M2, "first": _FIRST, "last": _LAST}
+#: Statistics of an input; ``n`` counts rows, ``c`` values. A layout gives each its column, -1 where nobody asks for it.
+_NAMES = ("n", "c", "s", "min", "max", "mean", "m2", "first", "last")
+_N, _C, _S, _MIN, _MAX, _MEAN, _M2, _FIRST, _LAST = range(9)
 
 
 @njit
-def _blank(a: Any) -> None:
-    a[_N] = 0.0
-    a[_C] = 0.0
-    a[_S] = 0.0
-    a[_MIN] = np.inf
-    a[_MAX] = -np.inf
-    a[_MEAN] = 0.0
-    a[_M2] = 0.0
-    a[_FIRST] = np.nan
-    a[_LAST] = np.nan
+def _blank(a: Any, i: int, lay: Any) -> None:
+    for stat in range(len(lay)):
+        if lay[stat] >= 0:
+            a[i, lay[stat]] = 0.0
+    if lay[_MIN] >= 0:
+        a[i, lay[_MIN]] = np.inf
+    if lay[_MAX] >= 0:
+        a[i, lay[_MAX]] = -np.inf
+    if lay[_FIRST] >= 0:
+        a[i, lay[_FIRST]] = np.nan
+    if lay[_LAST] >= 0:
+        a[i, lay[_LAST]] = np.nan
 
 
 @njit
-def _single(v: float, a: Any) -> None:
-    _blank(a)
-    a[_N] = 1.0
+def _single(v: float, a: Any, i: int, lay: Any) -> None:
+    _blank(a, i, lay)
+    if lay[_N] >= 0:
+        a[i, lay[_N]] = 1.0
     if v == v:
-        a[_C] = 1.0
-        a[_S] = v
-        a[_MIN] = v
-        a[_MAX] = v
-        a[_MEAN] = v
-        a[_FIRST] = v
-        a[_LAST] = v
+        for stat in range(_C, len(lay)):
+            if lay[stat] >= 0:
+                a[i, lay[stat]] = v
+        if lay[_C] >= 0:
+            a[i, lay[_C]] = 1.0
+        if lay[_M2] >= 0:
+            a[i, lay[_M2]] = 0.0
 
 
 @njit
-def _join(a: Any, b: Any, out: Any) -> None:
-    """``a`` before ``b``; ``out`` may be either."""
-    ca = a[_C]
-    cb = b[_C]
-    total = ca + cb
-    first = a[_FIRST] if ca > 0 else b[_FIRST]
-    last = b[_LAST] if cb > 0 else a[_LAST]
-    if total > 0:
-        d = b[_MEAN] - a[_MEAN]
-        mean = a[_MEAN] + d * cb / total
-        m2 = a[_M2] + b[_M2] + d * d * ca * cb / total
-    else:
-        mean = 0.0
-        m2 = 0.0
-    out[_N] = a[_N] + b[_N]
-    out[_C] = total
-    out[_S] = a[_S] + b[_S]
-    out[_MIN] = min(a[_MIN], b[_MIN])
-    out[_MAX] = max(a[_MAX], b[_MAX])
-    out[_MEAN] = mean
-    out[_M2] = m2
-    out[_FIRST] = first
-    out[_LAST] = last
+def _join(a: Any, i: int, b: Any, j: int, out: Any, k: int, lay: Any) -> None:
+    """Row i of ``a`` before row j of ``b``, to row k of ``out``, which may be either. (Rows, not views: views cost more than sums.)"""
+    if lay[_N] >= 0:
+        out[k, lay[_N]] = a[i, lay[_N]] + b[j, lay[_N]]
+    if lay[_C] < 0:
+        return
+    ca = a[i, lay[_C]]
+    cb = b[j, lay[_C]]
+    if lay[_MEAN] >= 0:
+        total = ca + cb
+        d = b[j, lay[_MEAN]] - a[i, lay[_MEAN]]
+        if total > 0:
+            m2 = a[i, lay[_M2]] + b[j, lay[_M2]] + d * d * ca * cb / total
+            out[k, lay[_MEAN]] = a[i, lay[_MEAN]] + d * cb / total
+            out[k, lay[_M2]] = m2
+        else:
+            out[k, lay[_MEAN]] = 0.0
+            out[k, lay[_M2]] = 0.0
+    if lay[_S] >= 0:
+        out[k, lay[_S]] = a[i, lay[_S]] + b[j, lay[_S]]
+    if lay[_MIN] >= 0:
+        out[k, lay[_MIN]] = min(a[i, lay[_MIN]], b[j, lay[_MIN]])
+    if lay[_MAX] >= 0:
+        out[k, lay[_MAX]] = max(a[i, lay[_MAX]], b[j, lay[_MAX]])
+    if lay[_FIRST] >= 0:
+        out[k, lay[_FIRST]] = a[i, lay[_FIRST]] if ca > 0 else b[j, lay[_FIRST]]
+    if lay[_LAST] >= 0:
+        out[k, lay[_LAST]] = b[j, lay[_LAST]] if cb > 0 else a[i, lay[_LAST]]
+    out[k, lay[_C]] = ca + cb
 
 
 @njit
@@ -98,27 +107,29 @@ def _slide(
     flip: Any,
     back: Any,
     out: Any,
+    lay: Any,
 ) -> int:
     """Rows [end, total) of the arena are new. Indices are absolute; ``base`` is that of the arrays' first entry.
 
     A key's window runs head .. tail by ``nxt``; entries up to ``flip`` hold suffix aggregates, the rest is summed in ``back``.
     -> the oldest entry still in any window.
     """
-    scratch = np.empty(_WIDTH)
+    scratch = np.empty((1, out.shape[1]))
     for g in range(end, total):
         t = time[g - base]
         while oldest < g and time[oldest - base] <= t - size:
             k = code[oldest - base]
             if flip[k] < oldest:  # the older part is empty: turn the newer over
-                _blank(scratch)
+                _blank(scratch, 0, lay)
                 at = tail[k]
                 while at >= oldest:
-                    _single(value[at - base], suffix[at - base])
-                    _join(suffix[at - base], scratch, scratch)
-                    suffix[at - base, :] = scratch
+                    _single(value[at - base], suffix, at - base, lay)
+                    _join(suffix, at - base, scratch, 0, suffix, at - base, lay)
+                    for stat in range(scratch.shape[1]):
+                        scratch[0, stat] = suffix[at - base, stat]
                     at = prev[at - base]
                 flip[k] = tail[k]
-                _blank(back[k])
+                _blank(back, k, lay)
             head[k] = nxt[oldest - base]
             oldest += 1
         k = code[g - base]
@@ -127,16 +138,17 @@ def _slide(
         if head[k] < 0:
             head[k] = g
             flip[k] = -1
-            _blank(back[k])
+            _blank(back, k, lay)
         else:
             nxt[tail[k] - base] = g
         tail[k] = g
-        _single(value[g - base], scratch)
-        _join(back[k], scratch, back[k])
+        _single(value[g - base], scratch, 0, lay)
+        _join(back, k, scratch, 0, back, k, lay)
         if head[k] <= flip[k]:
-            _join(suffix[head[k] - base], back[k], out[g - end])
+            _join(suffix, head[k] - base, back, k, out, g - end, lay)
         else:
-            out[g - end, :] = back[k]
+            for stat in range(out.shape[1]):
+                out[g - end, stat] = back[k, stat]
     return oldest
 
 
@@ -150,9 +162,11 @@ class Slid:
 
 
 class _Arena:
-    """The windows of one input over all keys."""
+    """The windows of one input over all keys, with the statistics ``stats`` of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, stats: tuple[str, ...]) -> None:
+        self.stats = stats
+        self.layout: Ints = np.array([stats.index(name) if name in stats else -1 for name in _NAMES], np.int64)
         self.base = self.oldest = self.total = 0
         self.cells: dict[str, NDArray[Any]] = {
             "time": np.zeros(256, np.int64),
@@ -160,10 +174,10 @@ class _Arena:
             "value": np.zeros(256),
             "prev": np.zeros(256, np.int64),
             "nxt": np.zeros(256, np.int64),
-            "suffix": np.zeros((256, _WIDTH)),
+            "suffix": np.zeros((256, len(stats))),
         }
         self.keys: dict[str, NDArray[Any]] = {name: np.full(64, -1, np.int64) for name in ("head", "tail", "flip")}
-        self.back: Floats = np.zeros((64, _WIDTH))
+        self.back: Floats = np.zeros((64, len(stats)))
 
     def add(self, size_ms: int, codes: Ints, time: Ints, value: Floats, keys: int) -> Floats:
         n = len(codes)
@@ -172,17 +186,26 @@ class _Arena:
         self.cells["time"][lo : lo + n] = time
         self.cells["code"][lo : lo + n] = codes
         self.cells["value"][lo : lo + n] = value
-        out = np.empty((n, _WIDTH))
+        out = np.empty((n, len(self.stats)))
         end, self.total = self.total, self.total + n
         self.oldest = _slide(
-            size_ms, self.base, self.oldest, end, self.total, *self.cells.values(), *self.keys.values(), self.back, out
+            size_ms,
+            self.base,
+            self.oldest,
+            end,
+            self.total,
+            *self.cells.values(),
+            *self.keys.values(),
+            self.back,
+            out,
+            self.layout,
         )
         return out
 
     def _make_room(self, n: int, keys: int) -> None:
         self.keys = {name: grown(array, keys, -1) for name, array in self.keys.items()}
         if len(self.back) < keys:
-            back = np.zeros((max(keys, 2 * len(self.back)), _WIDTH))
+            back = np.zeros((max(keys, 2 * len(self.back)), len(self.stats)))
             back[: len(self.back)] = self.back
             self.back = back
         live = self.total - self.oldest
@@ -221,8 +244,9 @@ class SlidingTable:
         self._keys = keys
         self._inputs = Inputs(aggregates, plan)
         self._size = window.size_ms
-        #: "" counts rows where no input is read
-        self._arenas = {column: _Arena() for column in (self._inputs.stats or {"": ()})}
+        self._arenas = {column: _Arena(stats) for column, stats in self._inputs.stats.items()}
+        if self._inputs.counts_rows:
+            self._arenas[""] = _Arena(("n",))
         self.keyless = 0
 
     def take(self, stretch: Stretch) -> Slid | None:
@@ -236,9 +260,10 @@ class SlidingTable:
         for column, arena in self._arenas.items():
             value = stretch.columns[column][rows] if column else np.full(len(rows), np.nan)
             out = arena.add(self._size, codes, time, value, self._keys.size)
-            stats["n"] = out[:, _N].astype(np.int64)
-            for stat in self._inputs.stats.get(column, ()):
-                stats[f"{column}/{stat}"] = out[:, _NAMES[stat]]
+            for place, stat in enumerate(arena.stats):
+                stats[f"{column}/{stat}" if column else stat] = out[:, place]
+        if "n" in stats:
+            stats["n"] = stats["n"].astype(np.int64)
         return Slid(rows, codes, self._inputs.finish(stats))
 
     def state(self) -> dict[str, Any]:
