@@ -240,6 +240,14 @@ class SqliteLog:
             raise named(error, self.path) from error
         return entries
 
+    def newest_rules(self) -> Entry | None:
+        """The newest rule-set activation that is kept; None where there is none."""
+        with self._reader() as reader:
+            row = reader.execute(
+                "SELECT pos, count, kind, at_ms, payload FROM entries WHERE kind = 'rules' ORDER BY pos DESC LIMIT 1"
+            ).fetchone()
+        return Entry(*row) if row else None
+
     def position_at(self, at_ms: int) -> int:
         """A position before which (all but) everything was received before ``at_ms``: where to begin reading from then on.
 

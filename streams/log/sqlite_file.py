@@ -28,6 +28,8 @@ CREATE TABLE entries (
     at_ms   INTEGER NOT NULL,
     payload BLOB    NOT NULL
 );
+-- Rule sets are few and looked for by kind.
+CREATE INDEX rules ON entries (pos) WHERE kind = 'rules';
 -- How far each reader of this log has come. Nothing after the least of them is trimmed.
 CREATE TABLE consumers (name TEXT PRIMARY KEY, pos INTEGER NOT NULL) WITHOUT ROWID;
 -- Numbers that an append sets in its own transaction, such as how far into another log it has come.
