@@ -1,0 +1,271 @@
+"""Connections to ClickHouse, in this process (``chdb:///path``) or on a server (``http://host:8123/database``)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from sinks.store.errors import (
+    StoreBusy,
+    StoreClosed,
+    StoreDown,
+    StoreError,
+    StoreFailed,
+    StoreFull,
+    StoreInUse,
+)
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+DATABASE = "fengsui"
+#: Lists and evidence share these; a report has one of its own, so that it cannot hold them up.
+MAX_READERS = 3
+#: How long a question waits for a free connection.
+READER_WAIT_S = 10.0
+
+#: ClickHouse takes a server with hundreds of gigabytes for granted; this one shares a small machine with everything else.
+_ENGINE_OPTIONS: dict[str, int] = {
+    "mark_cache_size": 64_000_000,
+    "index_mark_cache_size": 16_000_000,
+    "primary_index_cache_size": 64_000_000,
+    "uncompressed_cache_size": 0,
+    "index_uncompressed_cache_size": 0,
+    "query_condition_cache_size": 8_000_000,
+    "compiled_expression_cache_size": 16_000_000,
+    "mmap_cache_size": 64,
+    "max_thread_pool_size": 128,
+    "max_thread_pool_free_size": 4,
+    "max_io_thread_pool_size": 8,
+    "max_io_thread_pool_free_size": 0,
+    "background_pool_size": 2,
+    "background_schedule_pool_size": 2,
+}
+_READ_SETTINGS: dict[str, int] = {
+    "max_execution_time": 10,
+    "max_memory_usage": 800_000_000,
+    "max_threads": 2,
+    "max_result_bytes": 400_000_000,
+}
+_REPORT_SETTINGS: dict[str, int] = {
+    "max_execution_time": 120,
+    "max_memory_usage": 1_000_000_000,
+    "max_bytes_before_external_sort": 300_000_000,
+    "max_bytes_before_external_group_by": 300_000_000,
+    "max_threads": 1,
+}
+_WRITE_SETTINGS: dict[str, int] = {
+    "max_memory_usage": 1_500_000_000,
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    # One block, one part, whole or not at all: a batch is far smaller than these.
+    "max_insert_block_size": 4_000_000,
+    "min_insert_block_size_rows": 4_000_000,
+    "min_insert_block_size_bytes": 1_000_000_000,
+    "mutations_sync": 1,
+    # The server's defaults forbid a pause this long between the parts of one insert.
+    "max_execution_time": 300,
+}
+_UNKNOWN_DATABASE = 81
+_BUSY_CODES = frozenset({159, 160, 202, 241, 252, 307, 396})
+_FULL_CODES = frozenset({243})
+_DOWN_CODES = frozenset({209, 210, 236})
+_NO_SPACE = ("No space left on device", "errno: 28", "NOT_ENOUGH_SPACE")
+
+
+class Connections:
+    """A writer, a few readers and one connection for reports; all made when first needed, all closed together."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.embedded = url.startswith("chdb:")
+        self._state = threading.Condition()
+        self._idle: list[Client] = []
+        self._made = 0
+        self._closed = False
+        self._writer_lock = threading.RLock()
+        self._report_lock = threading.Lock()
+        self._report: Client | None = None
+        self._writer = _first(url)
+
+    @property
+    def place(self) -> str:
+        """The address without a password, for messages."""
+        return public(self.url)
+
+    @contextmanager
+    def writer(self) -> Iterator[Client]:
+        """The one connection that changes anything; one thread at a time. Errors come out as StoreErrors."""
+        with self._writer_lock:
+            self._check()
+            with named(self.place):
+                yield self._writer
+
+    @contextmanager
+    def reader(self) -> Iterator[Client]:
+        """A connection for one short question. StoreBusy when none gets free in time."""
+        client = self._take()
+        try:
+            with named(self.place):
+                yield client
+        finally:
+            with self._state:
+                self._idle.append(client)
+                self._state.notify()
+
+    @contextmanager
+    def report(self) -> Iterator[Client]:
+        """The connection for long questions; one at a time."""
+        if not self._report_lock.acquire(timeout=READER_WAIT_S):
+            raise StoreBusy("another report is being made: try again in a minute")
+        try:
+            self._check()
+            with named(self.place):
+                if self._report is None:
+                    self._report = _connect(self.url, _REPORT_SETTINGS)
+                yield self._report
+        finally:
+            self._report_lock.release()
+
+    def _take(self) -> Client:
+        with self._state:
+            self._check()
+            ready = self._state.wait_for(lambda: self._idle or self._made < MAX_READERS or self._closed, READER_WAIT_S)
+            self._check()
+            if not ready:
+                raise StoreBusy("too many questions at once: try again in a few seconds")
+            if self._idle:
+                return self._idle.pop()
+            self._made += 1
+        try:
+            with named(self.place):
+                return _connect(self.url, _READ_SETTINGS)
+        except BaseException:
+            with self._state:
+                self._made -= 1
+                self._state.notify()
+            raise
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.place} is closed")
+
+    def close(self) -> None:
+        """Waits for what is under way, then closes everything; a chdb directory is free for others after it."""
+        with self._writer_lock, self._report_lock, self._state:
+            if self._closed:
+                return
+            self._closed = True
+            self._state.notify_all()
+            self._state.wait_for(lambda: len(self._idle) == self._made, READER_WAIT_S)
+            for client in (*self._idle, self._report, self._writer):
+                if client is not None:
+                    client.close()
+
+
+def public(url: str) -> str:
+    """The address without user and password."""
+    parts = urlsplit(url)
+    if parts.scheme == "chdb" or "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Turns what the driver raises into our errors."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError  # 0.4 s and 250 MB, see _connect
+
+    try:
+        yield
+    except StoreError:
+        raise
+    except ClickHouseError as error:
+        raise _name(place, error) from error
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC: the driver writes inserts to a temporary file first
+            raise StoreFull(f"no space is left for {place}") from error
+        raise StoreDown(f"{place}: {error}") from error
+
+
+def _name(place: str, error: Exception) -> StoreError:
+    from clickhouse_connect.driver.exceptions import OperationalError, ProgrammingError
+
+    text = str(error)
+    code = getattr(error, "code", None)
+    first = " ".join(text.split())[:300]
+    if code in _FULL_CODES or any(word in text for word in _NO_SPACE):
+        return StoreFull(f"{place} has no room left: {first}")
+    if code in _BUSY_CODES:
+        return StoreBusy(f"{place} could not answer in time: {first}")
+    if code in _DOWN_CODES or (isinstance(error, OperationalError) and code is None):
+        return StoreDown(f"{place} cannot be reached: {first}")
+    if isinstance(error, ProgrammingError) and "has been closed" in text:
+        return StoreClosed(f"{place} is closed")
+    return StoreFailed(f"{place}: {first}")
+
+
+def _first(url: str) -> Client:
+    """The writer, with the database made where it is missing."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    place = public(url)
+    with named(place):
+        try:
+            return _connect(url, _WRITE_SETTINGS)
+        except ClickHouseError as error:
+            if "Cannot lock file" in str(error) or ("EmbeddedServer" in str(error) and url.startswith("chdb:")):
+                raise StoreInUse(
+                    f"{place} cannot be opened: another process (or another path in this one) holds the engine. "
+                    "Stop it, or give another directory"
+                ) from error
+            if getattr(error, "code", None) != _UNKNOWN_DATABASE:
+                raise
+        client = _connect(url, {}, database="default")
+        try:
+            client.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database_of(url)})
+        finally:
+            client.close()
+        return _connect(url, _WRITE_SETTINGS)
+
+
+def database_of(url: str) -> str:
+    """The database that an address names, or ours."""
+    if url.startswith("chdb:"):
+        return DATABASE
+    return urlsplit(url).path.strip("/") or DATABASE
+
+
+def _connect(url: str, settings: dict[str, int], *, database: str | None = None) -> Client:
+    # Here, not above: loading the engine takes half a second and a few hundred megabytes, which a replay need not pay.
+    import clickhouse_connect
+
+    database = database or database_of(url)
+    if url.startswith("chdb:"):
+        path = directory_of(url)
+        if path is not None:
+            path.mkdir(parents=True, exist_ok=True)
+        return clickhouse_connect.get_client(
+            interface="chdb",
+            path=str(path) if path else None,
+            database=database,
+            settings=dict(settings),
+            chdb_options=dict(_ENGINE_OPTIONS),
+        )
+    return clickhouse_connect.get_client(
+        dsn=url, database=database, settings=dict(settings), autogenerate_session_id=False, send_receive_timeout=310
+    )
+
+
+def directory_of(url: str) -> Path | None:
+    """The directory of a ``chdb://`` address, or None for one in memory."""
+    text = url.removeprefix("chdb://")
+    if text in ("", "memory", ":memory:"):
+        return None
+    if "?" in text:
+        raise StoreFailed(f"{url}: the engine takes no path with a question mark")
+    return Path(text)

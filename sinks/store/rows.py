@@ -1,0 +1,188 @@
+"""Log entries as the columns of the store's tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import polars as pl
+
+from events.times import parse_instant
+from events.transition import RANK, Transition, encode, key_json
+from streams.log.entry import DeadLetter, Entry, event_lines
+
+_EVENT_SCHEMA = {
+    "pos": pl.Int64,
+    "receipt_ms": pl.Int64,
+    "time_ms": pl.Int64,
+    "id": pl.String,
+    "feed": pl.String,
+    "source": pl.String,
+    "region": pl.String,
+    "subject": pl.String,
+    "lon": pl.Float64,
+    "lat": pl.Float64,
+    "raw": pl.Binary,
+}
+_DEAD_SCHEMA = {
+    "pos": pl.Int64,
+    "receipt_ms": pl.Int64,
+    "reason": pl.String,
+    "detail": pl.String,
+    "feed": pl.String,
+    "source": pl.String,
+    "raw": pl.Binary,
+}
+_TRANSITION_SCHEMA = {
+    "seq": pl.Int64,
+    "alert": pl.String,
+    "n": pl.Int32,
+    "type": pl.String,
+    "at_ms": pl.Int64,
+    "rule": pl.String,
+    "version": pl.String,
+    "domain": pl.String,
+    "severity": pl.String,
+    "rank": pl.UInt8,
+    "feed": pl.String,
+    "region": pl.String,
+    "subject": pl.String,
+    "key": pl.String,
+    "state": pl.String,
+    "condition": pl.String,
+    "count": pl.Int64,
+    "opened_ms": pl.Int64,
+    "closed_ms": pl.Int64,
+    "shadow": pl.Boolean,
+    "body": pl.Binary,
+}
+_TO_SECONDS = 19
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    id: str
+    feed: str
+    source: str
+    time: str | int
+    region: str | None = None
+    subject: str | None = None
+    lon: float | None = None
+    lat: float | None = None
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def events(entries: Iterable[Entry]) -> pl.DataFrame:
+    """One row for each event of the ``events`` entries, in log order."""
+    frames = [_events(entry) for entry in entries if entry.kind == "events"]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=_EVENT_SCHEMA)
+
+
+def _events(entry: Entry) -> pl.DataFrame:
+    lines = event_lines(entry)
+    made = _decoder.decode_lines(lines)
+    raw = lines.removesuffix(b"\n").split(b"\n")
+    assert len(made) == len(raw) == entry.count, (
+        f"entry {entry.pos}: {len(made)} events, {len(raw)} lines, {entry.count}"
+    )
+    frame = pl.DataFrame(
+        {
+            "id": [one.id for one in made],
+            "feed": [one.feed for one in made],
+            "source": [one.source for one in made],
+            "region": [one.region for one in made],
+            "subject": [one.subject for one in made],
+            "lon": [one.lon for one in made],
+            "lat": [one.lat for one in made],
+            "raw": raw,
+        },
+        schema={name: kind for name, kind in _EVENT_SCHEMA.items() if not name.endswith("_ms") and name != "pos"},
+    )
+    return frame.select(
+        pl.int_range(entry.first, entry.pos + 1, dtype=pl.Int64).alias("pos"),
+        pl.lit(entry.at_ms, dtype=pl.Int64).alias("receipt_ms"),
+        times_ms([one.time for one in made]).alias("time_ms"),
+        "id",
+        "feed",
+        "source",
+        pl.col("region", "subject").fill_null(""),
+        "lon",
+        "lat",
+        "raw",
+    )
+
+
+def times_ms(times: Sequence[str | int]) -> pl.Series:
+    """Accepted event times (RFC 3339 or epoch milliseconds) -> Int64 epoch milliseconds.
+
+    The part up to the seconds is read in columns; fractions with offsets are few, and each is read once.
+    """
+    if all(type(time) is int for time in times):
+        return pl.Series(times, dtype=pl.Int64)
+    text = pl.Series([time if type(time) is str else "" for time in times], dtype=pl.String)
+    whole = text.str.slice(0, _TO_SECONDS).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False)
+    rest = text.str.slice(_TO_SECONDS)
+    offsets = {end: _rest_ms(end) for end in rest.unique().to_list()}
+    ms = whole.cast(pl.Int64) + rest.replace_strict(offsets, default=None, return_dtype=pl.Int64)
+    if not ms.null_count():
+        return ms
+    odd = ms.is_null().to_list()
+    slow = [
+        (time if isinstance(time, int) else parse_instant(time)) if is_odd else value
+        for time, value, is_odd in zip(times, ms.to_list(), odd, strict=True)
+    ]
+    return pl.Series(slow, dtype=pl.Int64)
+
+
+def _rest_ms(rest: str) -> int | None:
+    """``.123+08:00`` -> what it adds to the time before it; None for what is no such ending."""
+    try:
+        return parse_instant(f"1970-01-01T00:00:00{rest}")
+    except ValueError:
+        return None
+
+
+def dead_letters(letters: Iterable[DeadLetter]) -> pl.DataFrame:
+    """One row for each refused line."""
+    rows = [(one.pos, one.at_ms, one.reason, one.detail, one.feed, one.source, one.raw) for one in letters]
+    return pl.DataFrame(rows, schema=_DEAD_SCHEMA, orient="row")
+
+
+def transitions(made: Iterable[Transition]) -> pl.DataFrame:
+    """One row for each transition."""
+    return pl.DataFrame([_transition(one) for one in made], schema=_TRANSITION_SCHEMA, orient="row")
+
+
+def _transition(one: Transition) -> tuple[object, ...]:
+    return (
+        one.seq,
+        one.alert,
+        one.n,
+        one.type,
+        parse_instant(one.at),
+        one.rule,
+        one.version,
+        one.domain,
+        one.severity,
+        RANK[one.severity],
+        one.evidence.feed,
+        one.region or "",
+        one.subject or "",
+        key_json(one.key),
+        one.state,
+        one.condition,
+        one.count,
+        parse_instant(one.opened_at or one.at),
+        parse_instant(one.closed_at) if one.closed_at else None,
+        one.shadow,
+        encode(one),
+    )
+
+
+def arrow(frame: pl.DataFrame) -> bytes:
+    """The frame as an Arrow stream: what both kinds of engine read fastest."""
+    sink = io.BytesIO()
+    frame.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
+    return sink.getvalue()
