@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.arrays import NEVER, Bools, Ints, grown
+from rules.arrays import NEVER, Bools, Ints, Renumbering, grown
 from rules.jit import njit
 
 OPEN, UPDATE, ESCALATE, CLOSE = 0, 1, 2, 3
@@ -275,6 +275,25 @@ class Episodes:
         if slot >= 0:
             self._rank[slot] = 0
             self._times["run_start"][slot] = NEVER
+
+    def busy(self) -> Ints:
+        """Codes of keys whose episode is open or about to open."""
+        used = int(self._heap[1])
+        times = self._times
+        live = (self._rank[:used] > 0) | (times["run_start"][:used] != NEVER)
+        owner: Ints = times["owner"][:used][live]
+        return owner[owner != NEVER]
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        """Keys that are not busy may be gone, and the others have new codes."""
+        owner = self._times["owner"]
+        for slot in np.flatnonzero(owner[: int(self._heap[1])] != NEVER).tolist():
+            if not renumbering.keep[owner[slot]]:
+                self._release(slot)
+            else:
+                owner[slot] = renumbering.new[owner[slot]]
+        self._slots = renumbering.of(self._slots)
+        self._last_eval = renumbering.of(self._last_eval)
 
     def _release(self, slot: int) -> None:
         self._slots[self._times["owner"][slot]] = -1

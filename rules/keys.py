@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from events.transition import Key
-from rules.arrays import Ints
+from rules.arrays import NEVER, Bools, Ints, Renumbering, grown
 from rules.jit import njit
 
 _SEEDS = (0x5EED, 0xBEAC0)
@@ -71,6 +71,8 @@ class KeyIndex:
         self._codes: Ints = np.full(1024, -1, np.int64)
         self._chunks: list[pl.DataFrame] = []
         self.size = 0
+        #: when each key was last heard of, epoch ms; the entry after the last key takes what has none
+        self._heard: Ints = np.full(1, NEVER, np.int64)
 
     def encode(self, columns: list[pl.Series]) -> Ints:
         """One code a row; -1 where a field is null."""
@@ -91,6 +93,28 @@ class KeyIndex:
             self._chunks.append(pl.DataFrame([c.gather(rows).alias(b) for b, c in zip(self.by, columns, strict=True)]))
             self.size += new
         return out
+
+    def hear(self, codes: Ints, time: Ints) -> None:
+        """Events of these keys came in."""
+        if len(self._heard) <= self.size:
+            self._heard = grown(self._heard, self.size + 1, NEVER)
+        self._heard[codes] = time  # code -1 falls on the last entry, which no key has
+
+    def silent_since(self, instant: int) -> Bools:
+        """Keys not heard of since then."""
+        self._heard = grown(self._heard, self.size + 1, NEVER)
+        return self._heard[: self.size] < instant
+
+    def forget(self, renumbering: Renumbering) -> None:
+        """Only keep some keys, under new codes."""
+        values = self.values().filter(renumbering.keep)
+        heard = renumbering.of(self._heard)
+        self._t1, self._t2 = np.zeros(1024, np.uint64), np.zeros(1024, np.uint64)
+        self._codes = np.full(1024, -1, np.int64)
+        self._chunks, self.size = [], 0
+        if len(values):
+            self.encode(values.get_columns())
+        self._heard = grown(heard, self.size + 1, NEVER)
 
     def code_of(self, key: Key, schema: dict[str, Any]) -> int:
         """The code of one key given by its values, made if new (``expect`` lists keys before they were heard)."""
@@ -129,9 +153,10 @@ class KeyIndex:
         """What a snapshot keeps: the keys themselves (hashes hold for one Polars version only)."""
         buffer = io.BytesIO()
         self.values().write_ipc(buffer)
-        return {"size": self.size, "keys": buffer.getvalue()}
+        return {"size": self.size, "keys": buffer.getvalue(), "heard": self._heard}
 
     def load(self, state: dict[str, Any]) -> None:
+        self._heard = state["heard"]
         if not state["size"]:
             return
         frame = pl.read_ipc(io.BytesIO(state["keys"]))

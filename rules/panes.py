@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules.aggregates import Inputs, Stats
-from rules.arrays import Ints, grown
+from rules.arrays import Ints, Renumbering, grown
 from rules.jit import njit
 from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
@@ -157,6 +157,16 @@ class PaneTable:
             regions[at] = pane.regions
             self._inputs.merge(stats, at, pane.stats)
         return _Window(end, codes, regions, stats)
+
+    def busy(self) -> Ints:
+        """Codes with something in a pane that a window may still need."""
+        return np.concatenate([np.flatnonzero(self._open["n"]), *(pane.codes for pane in self._closed)])
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        self._open = {name: renumbering.of(array) for name, array in self._open.items()}
+        self._regions = renumbering.of(self._regions)
+        for pane in self._closed:
+            pane.codes = renumbering.new[pane.codes]
 
     def state(self) -> dict[str, Any]:
         return {

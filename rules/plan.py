@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from events.feeds import FeedCatalog
 from events.transition import RANK
+from rules.arrays import Ints
 from rules.keys import KeyIndex
 from rules.model import Expr, Rule
 
@@ -84,7 +84,7 @@ class FeedPlan:
         names |= {field for _, fields in self._keys.values() for field in fields}
         return sorted(names)
 
-    def compute(self, frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    def compute(self, frame: pl.DataFrame, time: Ints) -> dict[str, NDArray[Any]]:
         """All columns for the rows of ``frame``, as numpy arrays."""
         out: dict[str, NDArray[Any]] = {}
         if self._exprs:
@@ -95,7 +95,8 @@ class FeedPlan:
                     column = column.new_from_index(0, len(frame))
                 out[name] = column.to_numpy()
         for name, (index, fields) in self._keys.items():
-            out[name] = index.encode([frame[field] for field in fields]) if len(frame) else np.zeros(0, np.int64)
+            out[name] = index.encode([frame[field] for field in fields])
+            index.hear(out[name], time)
         return out
 
     def _add(self, name: str, expr: pl.Expr) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.aggregates import Inputs, Stats
-from rules.arrays import Floats, Ints, grown
+from rules.arrays import Floats, Ints, Renumbering, grown
 from rules.jit import njit
 from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
@@ -89,6 +89,11 @@ def _join(a: Any, i: int, b: Any, j: int, out: Any, k: int, lay: Any) -> None:
     out[k, lay[_C]] = ca + cb
 
 
+#: Columns of an arena's entries and of its keys: what is used together lies together, for the caches' sake.
+_TIME, _CODE, _PREV, _NEXT = range(4)
+_HEAD, _TAIL, _FLIP = range(3)
+
+
 @njit
 def _slide(
     size: int,
@@ -96,56 +101,51 @@ def _slide(
     oldest: int,
     end: int,
     total: int,
-    time: Any,
-    code: Any,
+    entry: Any,
     value: Any,
-    prev: Any,
-    nxt: Any,
     suffix: Any,
-    head: Any,
-    tail: Any,
-    flip: Any,
+    key: Any,
     back: Any,
     out: Any,
     lay: Any,
 ) -> int:
     """Rows [end, total) of the arena are new. Indices are absolute; ``base`` is that of the arrays' first entry.
 
-    A key's window runs head .. tail by ``nxt``; entries up to ``flip`` hold suffix aggregates, the rest is summed in ``back``.
+    A key's window runs head .. tail; entries up to ``flip`` hold suffix aggregates, the rest is summed in ``back``.
     -> the oldest entry still in any window.
     """
     scratch = np.empty((1, out.shape[1]))
     for g in range(end, total):
-        t = time[g - base]
-        while oldest < g and time[oldest - base] <= t - size:
-            k = code[oldest - base]
-            if flip[k] < oldest:  # the older part is empty: turn the newer over
+        t = entry[g - base, _TIME]
+        while oldest < g and entry[oldest - base, _TIME] <= t - size:
+            k = entry[oldest - base, _CODE]
+            if key[k, _FLIP] < oldest:  # the older part is empty: turn the newer over
                 _blank(scratch, 0, lay)
-                at = tail[k]
+                at = key[k, _TAIL]
                 while at >= oldest:
                     _single(value[at - base], suffix, at - base, lay)
                     _join(suffix, at - base, scratch, 0, suffix, at - base, lay)
                     for stat in range(scratch.shape[1]):
                         scratch[0, stat] = suffix[at - base, stat]
-                    at = prev[at - base]
-                flip[k] = tail[k]
+                    at = entry[at - base, _PREV]
+                key[k, _FLIP] = key[k, _TAIL]
                 _blank(back, k, lay)
-            head[k] = nxt[oldest - base]
+            key[k, _HEAD] = entry[oldest - base, _NEXT]
             oldest += 1
-        k = code[g - base]
-        prev[g - base] = tail[k]
-        nxt[g - base] = -1
-        if head[k] < 0:
-            head[k] = g
-            flip[k] = -1
+        k = entry[g - base, _CODE]
+        entry[g - base, _PREV] = key[k, _TAIL]
+        entry[g - base, _NEXT] = -1
+        if key[k, _HEAD] < 0:
+            key[k, _HEAD] = g
+            key[k, _FLIP] = -1
             _blank(back, k, lay)
         else:
-            nxt[tail[k] - base] = g
-        tail[k] = g
+            entry[key[k, _TAIL] - base, _NEXT] = g
+        key[k, _TAIL] = g
         _single(value[g - base], scratch, 0, lay)
         _join(back, k, scratch, 0, back, k, lay)
-        if head[k] <= flip[k]:
-            _join(suffix, head[k] - base, back, k, out, g - end, lay)
+        if key[k, _HEAD] <= key[k, _FLIP]:
+            _join(suffix, key[k, _HEAD] - base, back, k, out, g - end, lay)
         else:
             for stat in range(out.shape[1]):
                 out[g - end, stat] = back[k, stat]
@@ -168,24 +168,25 @@ class _Arena:
         self.stats = stats
         self.layout: Ints = np.array([stats.index(name) if name in stats else -1 for name in _NAMES], np.int64)
         self.base = self.oldest = self.total = 0
-        self.cells: dict[str, NDArray[Any]] = {
-            "time": np.zeros(256, np.int64),
-            "code": np.zeros(256, np.int64),
+        self._cells: dict[str, NDArray[Any]] = {
+            "entry": np.zeros((256, 4), np.int64),
             "value": np.zeros(256),
-            "prev": np.zeros(256, np.int64),
-            "nxt": np.zeros(256, np.int64),
             "suffix": np.zeros((256, len(stats))),
         }
-        self.keys: dict[str, NDArray[Any]] = {name: np.full(64, -1, np.int64) for name in ("head", "tail", "flip")}
-        self.back: Floats = np.zeros((64, len(stats)))
+        self._key: Ints = np.full((64, 3), -1, np.int64)
+        self._back: Floats = np.zeros((64, len(stats)))
 
     def add(self, size_ms: int, codes: Ints, time: Ints, value: Floats, keys: int) -> Floats:
+        """Take the next events; -> the statistics of each one's window, a row an event."""
         n = len(codes)
-        self._make_room(n, keys)
+        self._make_room(n)
+        self._key = grown(self._key, keys, -1)
+        self._back = grown(self._back, keys, 0)
         lo = self.total - self.base
-        self.cells["time"][lo : lo + n] = time
-        self.cells["code"][lo : lo + n] = codes
-        self.cells["value"][lo : lo + n] = value
+        cells = self._cells
+        cells["entry"][lo : lo + n, _TIME] = time
+        cells["entry"][lo : lo + n, _CODE] = codes
+        cells["value"][lo : lo + n] = value
         out = np.empty((n, len(self.stats)))
         end, self.total = self.total, self.total + n
         self.oldest = _slide(
@@ -194,43 +195,50 @@ class _Arena:
             self.oldest,
             end,
             self.total,
-            *self.cells.values(),
-            *self.keys.values(),
-            self.back,
+            cells["entry"],
+            cells["value"],
+            cells["suffix"],
+            self._key,
+            self._back,
             out,
             self.layout,
         )
         return out
 
-    def _make_room(self, n: int, keys: int) -> None:
-        self.keys = {name: grown(array, keys, -1) for name, array in self.keys.items()}
-        if len(self.back) < keys:
-            back = np.zeros((max(keys, 2 * len(self.back)), len(self.stats)))
-            back[: len(self.back)] = self.back
-            self.back = back
+    def _make_room(self, n: int) -> None:
         live = self.total - self.oldest
-        capacity = len(self.cells["time"])
-        if self.total - self.base + n <= capacity:
-            return
+        capacity = len(self._cells["value"])
         lo, hi = self.oldest - self.base, self.total - self.base
+        if hi + n <= capacity:
+            return
         size = max(capacity, 256)
         while size < 2 * (live + n):
             size *= 2
-        for name, array in self.cells.items():
-            bigger = np.zeros((size, *array.shape[1:]), array.dtype)
-            bigger[:live] = array[lo:hi]
-            self.cells[name] = bigger
+        for name, array in self._cells.items():
+            roomy = np.zeros((size, *array.shape[1:]), array.dtype)
+            roomy[:live] = array[lo:hi]
+            self._cells[name] = roomy
         self.base = self.oldest
+
+    def busy(self) -> Ints:
+        return np.flatnonzero(self._key[:, _HEAD] >= 0)
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        lo, hi = self.oldest - self.base, self.total - self.base
+        live = self._cells["entry"][lo:hi]
+        live[:, _CODE] = renumbering.new[live[:, _CODE]]
+        self._key = renumbering.of(self._key)
+        self._back = renumbering.of(self._back)
 
     def state(self) -> dict[str, Any]:
         lo, hi = self.oldest - self.base, self.total - self.base
-        cells = {name: array[lo:hi] for name, array in self.cells.items()}
-        return {"oldest": self.oldest, "total": self.total, "cells": cells, "keys": self.keys, "back": self.back}
+        cells = {name: array[lo:hi] for name, array in self._cells.items()}
+        return {"oldest": self.oldest, "total": self.total, "cells": cells, "key": self._key, "back": self._back}
 
     def load(self, state: dict[str, Any]) -> None:
         self.base = self.oldest = state["oldest"]
         self.total = state["total"]
-        self.cells, self.keys, self.back = state["cells"], state["keys"], state["back"]
+        self._cells, self._key, self._back = state["cells"], state["key"], state["back"]
 
 
 class SlidingTable:
@@ -265,6 +273,14 @@ class SlidingTable:
         if "n" in stats:
             stats["n"] = stats["n"].astype(np.int64)
         return Slid(rows, codes, self._inputs.finish(stats))
+
+    def busy(self) -> Ints:
+        """Codes with an event in the window (as of the last event of any key)."""
+        return np.concatenate([arena.busy() for arena in self._arenas.values()])
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        for arena in self._arenas.values():
+            arena.renumber(renumbering)
 
     def state(self) -> dict[str, Any]:
         return {"arenas": {column: arena.state() for column, arena in self._arenas.items()}, "keyless": self.keyless}

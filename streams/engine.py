@@ -20,6 +20,8 @@ from streams.watermark import Halt, Movement, Watermarks
 
 RULE_REMOVED = "rule_removed"
 RULE_CHANGED = "rule_changed"
+#: How often (event time) silent keys are looked for.
+_SWEEP_MS = 3_600_000
 
 
 class Engine:
@@ -34,6 +36,7 @@ class Engine:
         self._program = Program(ruleset, self._book)
         self._marks = Watermarks(ruleset.catalog)
         self._frames = 0
+        self._swept = NEVER
         #: rules with ``expect`` that wait for their first instant
         self._expecting = True
         self._fates: dict[tuple[str, str, str], int] = {}
@@ -59,6 +62,11 @@ class Engine:
                     counts[runtime.rule.id] = table.keyless
         return {rule: count for rule, count in counts.items() if count}
 
+    @property
+    def forgotten(self) -> int:
+        """Keys forgotten since the rule set was put in force."""
+        return self._program.forgotten
+
     def step(self, records: Sequence[Record]) -> Outcome:
         """Take records in log order."""
         for record in records:
@@ -73,6 +81,9 @@ class Engine:
                     self._act(record)
                 case Activation():
                     self._activate(record)
+        if self._marks.clock - self._swept > _SWEEP_MS:
+            self._swept = self._marks.clock
+            self._program.forget(self._swept)
         outcome = self._book.drain()
         outcome.fates, self._fates = self._fates, {}
         return outcome
@@ -190,6 +201,7 @@ class Engine:
                 "marks": self._marks.state(),
                 "program": self._program.state(),
                 "frames": self._frames,
+                "swept": self._swept,
                 "expecting": self._expecting,
             }
         )
@@ -204,5 +216,6 @@ class Engine:
         engine._marks.load(state["marks"])
         engine._program.load(state["program"])
         engine._frames = state["frames"]
+        engine._swept = state["swept"]
         engine._expecting = state["expecting"]
         return engine

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from events.feeds import FeedCatalog
-from rules.arrays import Ints
+from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook
 from rules.keys import KeyIndex
 from rules.kinds.absent import Absent
@@ -52,7 +52,7 @@ class Lane:
         """Compute the plan's columns for the feed's events of a batch. ``number`` names the frame in ``src``."""
         text = frame.select({*TEXT, *(column for rule in self.each for column in rule.text)})
         src = (number << ROW_BITS) | np.arange(len(frame), dtype=np.int64)
-        return Stretch(self.plan.compute(frame), time, cause, src, {number: text}, passage)
+        return Stretch(self.plan.compute(frame, time), time, cause, src, {number: text}, passage)
 
     def run(self, arrived: Stretch | None, on_time: np.ndarray[Any, Any] | None, passage: Passage) -> None:
         """Judge what arrived and what the watermark releases."""
@@ -89,6 +89,10 @@ class Program:
         self.runtimes: dict[tuple[str, str], Runtime] = {}
         self.parts: dict[str, Any] = {}
         self._book = book
+        #: key index -> what refers to its codes, and how long a silent key is kept
+        self._users: dict[KeyIndex, list[Any]] = {}
+        self._keep_ms: dict[KeyIndex, int] = {}
+        self.forgotten = 0
         for rule in self.rules:
             for feed in rule.feeds:
                 if feed not in self.lanes:
@@ -152,6 +156,7 @@ class Program:
                 plan=lane.plan,
             )
             self.parts[f"table {name}"] = table
+            self._users.setdefault(keys, []).append(table)
             runtimes: list[Any] = []
             for rule in group:
                 if make is SlidingTable:
@@ -170,6 +175,30 @@ class Program:
     def _name(self, rule: Rule, runtime: Runtime) -> None:
         self.runtimes[rule.id, rule.version] = runtime
         self.parts[f"rule {rule.id} {rule.version}"] = runtime
+        self._users.setdefault(runtime.keys, []).append(runtime)
+        self._keep_ms[runtime.keys] = max(rule.forget_ms, self._keep_ms.get(runtime.keys, 0))
+
+    def forget(self, now_ms: int) -> None:
+        """Drop keys not heard of for ``forget`` that nothing refers to any more; what they were is of no consequence."""
+        for keys, users in self._users.items():
+            if keys.name == "region":
+                continue  # few, and others refer to them by code
+            keep = ~keys.silent_since(now_ms - self._keep_ms[keys])
+            if keep.all():
+                continue
+            for user in users:
+                keep[user.busy()] = True
+            gone = len(keep) - int(np.count_nonzero(keep))
+            if gone == 0:
+                continue
+            renumbering = Renumbering(keep)
+            for user in users:
+                user.renumber(renumbering)
+            for lane in self.lanes.values():
+                if keys in lane.keys.values():
+                    lane.release.renumber(f"@ {keys.name}", renumbering)
+            keys.forget(renumbering)
+            self.forgotten += gone
 
     def state(self) -> dict[str, Any]:
         return {name: part.state() for name, part in self.parts.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rules.arrays import Ints
+from rules.arrays import Ints, Renumbering
 from rules.plan import TEXT
 from rules.stretch import ROW_BITS, ROW_MASK, Passage, Stretch
 
@@ -75,10 +75,16 @@ class Release:
             np.concatenate((np.zeros(len(self._time), np.int64), some(arrived.cause))),
         )
 
+    def renumber(self, column: str, renumbering: Renumbering) -> None:
+        """Keys of waiting rows were heard just now, so they are all kept."""
+        codes = self._columns.get(column)
+        if codes is not None:
+            self._columns[column] = np.where(codes >= 0, renumbering.new[codes], -1)
+
     def state(self) -> dict[str, Any]:
         """The waiting rows, with their text gathered into one frame."""
         parts = [
-            self._frames[int(number)].select(TEXT).gather((self._src[self._src >> ROW_BITS == number] & ROW_MASK))
+            self._frames[int(number)].select(TEXT).gather(self._src[self._src >> ROW_BITS == number] & ROW_MASK)
             for number in np.unique(self._src >> ROW_BITS)
         ]
         order = np.argsort(self._src >> ROW_BITS, kind="stable")

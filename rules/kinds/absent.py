@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from events.times import format_ms
 from events.transition import RANK, Evidence
-from rules.arrays import NEVER, Ints, grown
+from rules.arrays import NEVER, Ints, Renumbering, grown
 from rules.book import AlertBook, Opening
 from rules.jit import njit
 from rules.keys import KeyIndex
@@ -153,6 +153,18 @@ class Absent(Runtime):
 
     def alerts(self) -> list[str]:
         return list(self._alert_of.values())
+
+    def busy(self) -> Ints:
+        """Who is waited for, and who is missing with an open alert; not who was resolved away and stays silent."""
+        size = min(self.keys.size, len(self._last))
+        waiting = np.flatnonzero((self._state[:size] == HEARD) & (self._last[:size] != NEVER))
+        return np.concatenate([waiting, np.array(list(self._alert_of), np.int64)])
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        self._last = renumbering.of(self._last)
+        self._state = renumbering.of(self._state)
+        self._region = renumbering.of(self._region)
+        self._alert_of = {int(renumbering.new[code]): alert for code, alert in self._alert_of.items()}
 
     def state(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from events.transition import SEVERITIES, Key
+from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook, Opening
 from rules.episodes import CLOSE, ESCALATE, OPEN, Change, Episodes
 from rules.keys import KeyIndex
@@ -33,6 +34,14 @@ class Runtime(ABC):
     @abstractmethod
     def alerts(self) -> list[str]:
         """Ids of the alerts whose condition this rule still holds active."""
+
+    @abstractmethod
+    def busy(self) -> Ints:
+        """Codes of the keys that must not be forgotten."""
+
+    @abstractmethod
+    def renumber(self, renumbering: Renumbering) -> None:
+        """Some keys were forgotten, and the others have new codes."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]: ...
@@ -118,6 +127,13 @@ class EpisodeRuntime(Runtime):
 
     def alerts(self) -> list[str]:
         return list(self._code_of)
+
+    def busy(self) -> Ints:
+        return self.episodes.busy()
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        self.episodes.renumber(renumbering)
+        self._code_of = {alert: int(renumbering.new[code]) for alert, code in self._code_of.items()}
 
     def state(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ import numpy as np
 
 from events.times import format_ms
 from events.transition import Evidence
-from rules.arrays import Ints
+from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook, Opening
 from rules.keys import KeyIndex
 from rules.kinds.runtime import Runtime, event_value
@@ -160,6 +160,17 @@ class Sequence(Runtime):
 
     def alerts(self) -> list[str]:
         return list(self._open)
+
+    def busy(self) -> Ints:
+        return np.array([*self._partials, *(candidate.code for candidate in self._waiting)], np.int64)
+
+    def renumber(self, renumbering: Renumbering) -> None:
+        new = renumbering.new.tolist()
+        self._waiting = [candidate._replace(code=new[candidate.code]) for candidate in self._waiting]
+        self._partials = {new[code]: partial for code, partial in self._partials.items()}
+        self._due = [(due, new[code]) for due, code in self._due if new[code] >= 0]
+        heapq.heapify(self._waiting)
+        heapq.heapify(self._due)
 
     def state(self) -> dict[str, Any]:
         return {
