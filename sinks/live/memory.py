@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from events.transition import RANK, SEVERITIES, Transition, decode, encode
-from sinks.filters import STATES, UNRESOLVED, Facets, Filter, decode_cursor, encode_cursor, facets
+from events.transition import RANK, Transition, decode, encode
+from sinks.filters import UNRESOLVED, Facets, Filter, decode_cursor, encode_cursor, facets
 
 MAX_UNRESOLVED = 100_000
 MAX_RESOLVED = 20_000
@@ -41,17 +41,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many alerts stand. ``severity``, ``domain`` and ``region`` count the unresolved ones, ``state`` all that are here.
-
-    ``domain`` and ``region`` hold counts by severity; a region is cut to the digits that were asked for, ``""`` is none.
+    """How many alerts, by one side each; ``region`` by severity within a region, cut to the digits that were asked for
+    (``""`` is none).
     """
 
-    unresolved: int = 0
-    active: int = 0
-    unacknowledged: int = 0
+    total: int = 0
     severity: dict[str, int] = field(default_factory=dict)
     state: dict[str, int] = field(default_factory=dict)
-    domain: dict[str, dict[str, int]] = field(default_factory=dict)
+    condition: dict[str, int] = field(default_factory=dict)
+    domain: dict[str, int] = field(default_factory=dict)
     region: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
@@ -131,31 +129,23 @@ class Live:
     def counts(self, wanted: Filter | None = None, *, region_digits: int = 4) -> Counts:
         """Counts over what the filter admits."""
         wanted = wanted or Filter()
-        unresolved = active = unacknowledged = 0
-        severity: Counter[str] = Counter()
-        state: Counter[str] = Counter()
-        domain: dict[str, Counter[str]] = {}
-        region: dict[str, Counter[str]] = {}
+        sums: dict[str, Counter[str]] = {name: Counter() for name in ("severity", "state", "condition", "domain")}
+        regions: dict[str, Counter[str]] = {}
+        total = 0
         for one, count in self._groups(wanted):
             if not wanted.admits(one):
                 continue
-            state[one.state] += count
-            if one.state not in UNRESOLVED:
-                continue
-            unresolved += count
-            active += count * (one.condition == "active")
-            unacknowledged += count * (one.state == "open")
-            severity[one.severity] += count
-            domain.setdefault(one.domain, Counter())[one.severity] += count
-            region.setdefault(one.region[:region_digits], Counter())[one.severity] += count
+            total += count
+            for name, found in sums.items():
+                found[getattr(one, name)] += count
+            regions.setdefault(one.region[:region_digits], Counter())[one.severity] += count
         return Counts(
-            unresolved=unresolved,
-            active=active,
-            unacknowledged=unacknowledged,
-            severity={name: severity[name] for name in SEVERITIES},
-            state={name: state[name] for name in STATES},
-            domain={name: dict(found) for name, found in sorted(domain.items())},
-            region={name: dict(found) for name, found in sorted(region.items())},
+            total=total,
+            severity=dict(sums["severity"]),
+            state=dict(sums["state"]),
+            condition=dict(sums["condition"]),
+            domain=dict(sums["domain"]),
+            region={name: dict(found) for name, found in sorted(regions.items())},
         )
 
     def _groups(self, wanted: Filter) -> list[tuple[Facets, int]]:
