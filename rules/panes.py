@@ -80,9 +80,8 @@ class PaneTable:
 
     def take(self, stretch: Stretch) -> Fired | None:
         """Aggregate released rows, and fire every window that ended by the watermark."""
-        rows = stretch.select(self._mask, self._codes)
-        matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
-        self.keyless += matching - len(rows)
+        rows, keyless = stretch.select(self._mask, self._codes)
+        self.keyless += keyless
         fired: list[_Window] = []
         if len(rows):
             self._take(stretch, rows, fired)

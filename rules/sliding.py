@@ -258,9 +258,8 @@ class SlidingTable:
         self.keyless = 0
 
     def take(self, stretch: Stretch) -> Slid | None:
-        rows = stretch.select(self._mask, self._codes)
-        matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
-        self.keyless += matching - len(rows)
+        rows, keyless = stretch.select(self._mask, self._codes)
+        self.keyless += keyless
         if not len(rows):
             return None
         codes, time = stretch.columns[self._codes][rows], stretch.time[rows]

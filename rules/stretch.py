@@ -70,7 +70,14 @@ class Stretch:
         src = int(self.src[row])
         return self.frames[src >> ROW_BITS][column][src & ROW_MASK]
 
-    def select(self, mask: str | None, codes: str) -> Ints:
-        """Rows at which ``mask`` holds and the key is whole."""
+    def select(self, mask: str | None, codes: str) -> tuple[Ints, int]:
+        """Rows at which ``mask`` holds and the key is whole; and how many it holds at without a whole key."""
+        if not len(self):
+            return np.zeros(0, np.int64), 0
         keyed = self.columns[codes] >= 0
-        return np.flatnonzero(keyed if mask is None else self.columns[mask] & keyed)
+        if mask is None:
+            rows = np.flatnonzero(keyed)
+            return rows, len(self) - len(rows)
+        holds = self.columns[mask]
+        rows = np.flatnonzero(holds & keyed)
+        return rows, int(np.count_nonzero(holds)) - len(rows)

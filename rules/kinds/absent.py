@@ -66,9 +66,8 @@ class Absent(Runtime):
 
     def take(self, stretch: Stretch) -> None:
         """Released rows; then whatever is missing by the watermark."""
-        rows = stretch.select(self._mask, self._codes)
-        matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
-        self.keyless += matching - len(rows)
+        rows, keyless = stretch.select(self._mask, self._codes)
+        self.keyless += keyless
         self._grow()
         if len(rows):
             self._listen(stretch, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 
 from events.times import format_ms
 from events.transition import Evidence
@@ -31,9 +30,8 @@ class Each(EpisodeRuntime):
 
     def take(self, stretch: Stretch) -> None:
         """All events of the feed as they came, late ones too."""
-        rows = stretch.select(self._mask, self._codes)
-        matching = len(stretch) if self._mask is None else int(np.count_nonzero(stretch.columns[self._mask]))
-        self.keyless += matching - len(rows)
+        rows, keyless = stretch.select(self._mask, self._codes)
+        self.keyless += keyless
         if len(rows) == len(stretch):
             rows = slice(None)  # type: ignore[assignment]
         causes = stretch.cause[rows]
