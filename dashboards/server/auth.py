@@ -68,7 +68,9 @@ class Auth:
             raise Problem(401, headers={"WWW-Authenticate": 'Bearer realm="fengsui"'})
         unsafe = connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS
         if unsafe and principal.via == "session" and not self.same_origin(connection):
-            raise Problem(403, "the request comes from a page of another site", title="Use the board's own page for this")
+            raise Problem(
+                403, "the request comes from a page of another site", title="Use the board's own page for this"
+            )
         return principal
 
     def same_origin(self, connection: HTTPConnection) -> bool:
@@ -95,7 +97,13 @@ class Auth:
         if self.behind_proxy:
             secure = secure or connection.headers.get("x-forwarded-proto", "").split(",")[0].strip() == "https"
         response.set_cookie(
-            self.cookie, secret, max_age=SESSION_LIFE_MS // 1000, path="/", httponly=True, samesite="strict", secure=secure
+            self.cookie,
+            secret,
+            max_age=SESSION_LIFE_MS // 1000,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=secure,
         )
         session = self.sessions.find(secret, epoch=self.token.epoch)
         assert session is not None

@@ -53,14 +53,14 @@ class Intake:
             return Response(status_code=400)  # nobody is there to read it
         finally:
             held.release()
-        return json_answer(
-            {
-                "accepted": receipt.accepted,
-                "duplicate": receipt.duplicate,
-                "rejected": [{"line": r.line, "reason": r.reason, "detail": r.detail} for r in receipt.rejected],
-            },
-            202,
-        )
+        answer: dict[str, object] = {
+            "accepted": receipt.accepted,
+            "duplicate": receipt.duplicate,
+            "rejected": [{"line": r.line, "reason": r.reason, "detail": r.detail} for r in receipt.rejected],
+        }
+        if receipt.rejected_count > len(receipt.rejected):
+            answer["rejected_count"] = receipt.rejected_count
+        return json_answer(answer, 202)
 
     async def _read(self, request: Request, held: _Held) -> bytes:
         inflate = _inflater(request.headers.get("content-encoding", ""))
@@ -128,7 +128,9 @@ class _Gunzip:
                 yield self._stream.decompress(chunk, self.PIECE_BYTES)
                 chunk = self._stream.unconsumed_tail or self._stream.unused_data
         except zlib.error as error:
-            raise Problem(400, f"the body is no gzip: {error}", title="Send the body again, compressed by gzip") from None
+            raise Problem(
+                400, f"the body is no gzip: {error}", title="Send the body again, compressed by gzip"
+            ) from None
 
     def finish(self) -> bytes:
         """What was still held back. Problem 400 where the stream is not at its end."""

@@ -64,7 +64,7 @@ class Problem(Exception):
         return Response(msgspec.json.encode(body), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
-async def on_problem(request: Request, error: Exception) -> Response:
+async def on_problem(_request: Request, error: Exception) -> Response:
     """Handler for :class:`Problem`."""
     assert isinstance(error, Problem)
     return error.response()

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -20,8 +21,11 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from dashboards.server.metrics import ServerMetrics
+from dashboards.server.params import bad, filter_of, whole
 from dashboards.server.problems import Problem
+from dashboards.server.services import services_of
 from events.transition import Transition
+from sinks.filters import Filter, facets
 
 _log = logging.getLogger("fengsui.server.stream")
 _encoder = msgspec.json.Encoder()
@@ -52,16 +56,10 @@ class Journal(Protocol):
         """Returns when there is something after ``after``, or after the timeout."""
 
 
-class Wanted(Protocol, Hashable):
-    """What a client wants to see. Equal filters share their frames."""
-
-    def matches(self, transition: Transition) -> bool: ...
-
-
 class _Client:
     """The queue between the hub and one writer. ``position``: seq up to which everything is sent or queued."""
 
-    def __init__(self, wanted: Wanted, position: int) -> None:
+    def __init__(self, wanted: Filter, position: int) -> None:
         self.wanted = wanted
         self.position = position
         self.frames: deque[str] = deque()
@@ -102,7 +100,7 @@ class Hub:
         # Own threads: a pool that is full of event bodies must not hold up warnings.
         self._tail_thread = ThreadPoolExecutor(1, "stream-tail")
         self._replay_threads = ThreadPoolExecutor(2, "stream-replay")
-        self._closing = False
+        self._closing = threading.Event()
 
     @property
     def position(self) -> int:
@@ -114,11 +112,11 @@ class Hub:
     async def run(self) -> None:
         """Tails the transition log until cancelled."""
         loop = asyncio.get_running_loop()
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 batch = await loop.run_in_executor(self._tail_thread, self._next_batch)
             except RuntimeError:
-                if self._closing:  # the pool was shut down
+                if self._closing.is_set():  # the pool was shut down
                     return
                 raise
             except Exception:
@@ -136,7 +134,7 @@ class Hub:
 
     def _publish(self, batch: Sequence[Transition]) -> None:
         first, last = batch[0].seq, batch[-1].seq
-        shared: dict[Wanted, list[str]] = {}
+        shared: dict[Filter, list[str]] = {}
         for client in list(self._clients):
             if client.bye is not None or client.position >= last:
                 continue
@@ -163,7 +161,7 @@ class Hub:
 
     async def close(self) -> None:
         """Tells every client that the server goes down, and stops the threads."""
-        self._closing = True
+        self._closing.set()
         for client in list(self._clients):
             client.dismiss(GOING_DOWN)
         self._tail_thread.shutdown(wait=False, cancel_futures=True)
@@ -172,10 +170,10 @@ class Hub:
     # ------------------------------------------------------------------ one client
 
     async def serve(
-        self, websocket: WebSocket, *, wanted: Wanted, after: int | None, still_valid: Callable[[], bool]
+        self, websocket: WebSocket, *, wanted: Filter, after: int | None, still_valid: Callable[[], bool]
     ) -> None:
         """Talks to one client until it goes or is sent away. Raises :class:`Problem` before the handshake where it is full."""
-        if self._connected >= self._max_clients or self._closing:
+        if self._connected >= self._max_clients or self._closing.is_set():
             raise Problem(503, f"{self._connected} boards are connected already", retry_after_s=30)
         self._connected += 1
         self._metrics.clients.set(self._connected)
@@ -233,7 +231,7 @@ class Hub:
                 await _send(websocket, frame, SEND_TIMEOUT_S)
             client.position = batch[-1].seq
         self._clients.add(client)
-        if self._closing:
+        if self._closing.is_set():
             client.dismiss(GOING_DOWN)
 
     async def _follow(self, websocket: WebSocket, client: _Client, still_valid: Callable[[], bool]) -> None:
@@ -250,9 +248,9 @@ class Hub:
                 await _send(websocket, frame, SEND_TIMEOUT_S)
 
 
-def encode_frames(batch: Sequence[Transition], wanted: Wanted) -> list[str]:
-    """The frames of a batch for one filter; none where nothing matches."""
-    matching = [transition for transition in batch if wanted.matches(transition)]
+def encode_frames(batch: Sequence[Transition], wanted: Filter) -> list[str]:
+    """The frames of a batch for one filter; none where nothing matches. A filter sees an alert as the transition leaves it."""
+    matching = [transition for transition in batch if wanted.admits(facets(transition))]
     return [
         _encoder.encode({"transitions": matching[start : start + FRAME_TRANSITIONS]}).decode()
         for start in range(0, len(matching), FRAME_TRANSITIONS)
@@ -271,3 +269,24 @@ async def _drain(websocket: WebSocket) -> None:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             return
+
+
+class StreamRoute:
+    """WS /alerts/stream: who may listen, from where, and to what."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def listen(self, websocket: WebSocket) -> None:
+        services = services_of(websocket)
+        try:
+            principal = services.auth.require(websocket)
+            wanted = filter_of(websocket, principal, "after")
+            if wanted.cursor is not None or "limit" in websocket.query_params:
+                raise bad("limit", "has no meaning for a stream")
+            after = whole(websocket, "after", default=None, least=0, most=2**63 - 1)
+            await self._hub.serve(
+                websocket, wanted=wanted, after=after, still_valid=lambda: services.auth.still_valid(principal)
+            )
+        except Problem as problem:
+            await websocket.send_denial_response(problem.response())

@@ -9,7 +9,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-TOKEN_FILE = "admin.token"
+TOKEN_FILE = "admin.token"  # noqa: S105  # the name of a file
 MIN_TOKEN_CHARS = 20
 
 
@@ -43,7 +43,7 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -55,7 +55,9 @@ def _read(path: Path) -> str:
         path.chmod(0o600)
     token = path.read_text(encoding="utf-8").strip()
     if len(token) < MIN_TOKEN_CHARS:
-        raise TokenFileError(f"{path} holds no token of at least {MIN_TOKEN_CHARS} characters: run `fengsui token rotate`")
+        raise TokenFileError(
+            f"{path} holds no token of at least {MIN_TOKEN_CHARS} characters: run `fengsui token rotate`"
+        )
     return token
 
 

@@ -1,0 +1,275 @@
+"""What the server needs of the rest of the system, as narrow protocols; the wiring hands the real parts in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from events.event import MAX_BODY_BYTES
+from events.transition import Transition
+from rules.model import RuleSet
+from sinks.filters import Filter
+from streams.acts import Refused
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from starlette.requests import HTTPConnection
+
+    from dashboards.server.auth import Auth
+
+T_co = TypeVar("T_co", covariant=True)
+Verb = Literal["ack", "assign", "note", "resolve", "reopen"]
+Key = Mapping[str, str | float | int | bool]
+
+
+class RejectedLine(Protocol):
+    @property
+    def line(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Receipt(Protocol):
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def duplicate(self) -> int: ...
+    @property
+    def rejected(self) -> Sequence[RejectedLine]: ...
+    @property
+    def rejected_count(self) -> int: ...
+
+
+class Gateway(Protocol):
+    """The door. What it accepted is on the disk when ``accept`` returns; raises LogError by name where it cannot be."""
+
+    def accept(self, body: bytes, content_type: str = ...) -> Receipt: ...
+
+
+class Log(Protocol):
+    """The event log or the transition log (:class:`streams.log.sqlite.SqliteLog`)."""
+
+    @property
+    def newest(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
+    def read(self, after: int, max_events: int = ..., max_bytes: int = ...) -> Sequence[Any]: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def max_bytes(self) -> int: ...
+    @property
+    def broken(self) -> Exception | None: ...
+    def wait(self, after: int, timeout_s: float) -> bool: ...
+
+
+class Page(Protocol[T_co]):
+    """A part of a list, and the cursor of the next one."""
+
+    @property
+    def items(self) -> Sequence[T_co]: ...
+    @property
+    def next(self) -> str | None: ...
+
+
+class Counts(Protocol):
+    @property
+    def total(self) -> int: ...
+    @property
+    def severity(self) -> Mapping[str, int]: ...
+    @property
+    def state(self) -> Mapping[str, int]: ...
+    @property
+    def condition(self) -> Mapping[str, int]: ...
+    @property
+    def domain(self) -> Mapping[str, int]: ...
+    @property
+    def region(self) -> Mapping[str, Mapping[str, int]]: ...
+
+
+class Live(Protocol):
+    """The alerts as they now stand."""
+
+    @property
+    def newest_seq(self) -> int: ...
+    def apply(self, transitions: Sequence[Transition]) -> Sequence[Transition]: ...
+    def get(self, alert: str) -> Transition | None: ...
+    def alerts(self, wanted: Filter | None = ...) -> Page[Transition]: ...
+    def counts(self, wanted: Filter | None = ..., *, region_digits: int = ...) -> Counts: ...
+
+
+class Evidence(Protocol):
+    @property
+    def items(self) -> Sequence[dict[str, Any]]: ...
+
+
+class Series(Protocol):
+    @property
+    def points(self) -> Sequence[tuple[int, float]]: ...
+    @property
+    def bucket_ms(self) -> int: ...
+    @property
+    def limit(self) -> float | None: ...
+
+
+class Subject(Protocol):
+    @property
+    def first_ms(self) -> int | None: ...
+    @property
+    def last_ms(self) -> int | None: ...
+    @property
+    def regions(self) -> Sequence[str]: ...
+    @property
+    def feeds(self) -> Mapping[str, int]: ...
+    @property
+    def alerts(self) -> Mapping[str, int]: ...
+    @property
+    def unresolved(self) -> int: ...
+
+
+class Store(Protocol):
+    """What is kept for later (:class:`sinks.store.reads.Reads`). Every call may raise StoreError; lists FilterError too."""
+
+    def events(self, wanted: Filter | None = ...) -> Page[dict[str, Any]]: ...
+    def dead_letters(self, wanted: Filter | None = ...) -> Page[dict[str, Any]]: ...
+    def alerts(self, wanted: Filter | None = ...) -> Page[Transition]: ...
+    def alert_history(self, alert: str) -> list[Transition]: ...
+    def evidence(
+        self, feed: str, key: Key, from_ms: int, to_ms: int, ids: Collection[str] = ..., *, limit: int = ...
+    ) -> Evidence: ...
+    def series(
+        self,
+        feed: str,
+        key: Key,
+        value: str | None,
+        from_ms: int,
+        to_ms: int,
+        *,
+        limit_field: str | None = ...,
+        max_points: int = ...,
+        bucket_ms: int | None = ...,
+    ) -> Series: ...
+    def trend(
+        self, wanted: Filter | None = ..., *, bucket_ms: int = ..., offset_ms: int = ...
+    ) -> Sequence[tuple[int, Mapping[str, int]]]: ...
+    def subject(self, subject: str) -> Subject: ...
+
+
+class RunnerHealth(Protocol):
+    """How the engine fares (:class:`streams.embedded.RunnerHealth`)."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def pos(self) -> int: ...
+    @property
+    def newest(self) -> int: ...
+    @property
+    def clock_ms(self) -> int | None: ...
+    @property
+    def watermarks_ms(self) -> Mapping[str, int]: ...
+    @property
+    def stepped_at_ms(self) -> int: ...
+    @property
+    def lag(self) -> int: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+class Runner(Protocol):
+    """The engine: judges by a rule set, and carries out people's acts."""
+
+    @property
+    def health(self) -> RunnerHealth: ...
+    @property
+    def ruleset(self) -> RuleSet: ...
+    def act(
+        self, alert: str, verb: Verb, by: str, note: str | None = ..., to: str | None = ...
+    ) -> Transition | Refused:
+        """Raises ActPending, EngineStopped, LogError."""
+
+
+class SinkState(Protocol):
+    """How a sink fares (:class:`sinks.consumer.SinkState`). Times are epoch ms, 0 is never; ``error`` empty when well."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def lag(self) -> int: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def failing_since_ms(self) -> int: ...
+    @property
+    def last_success_ms(self) -> int: ...
+    @property
+    def running(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class FeedPulse:
+    """What the door heard of a feed since the start. Times are epoch ms."""
+
+    accepted: int
+    newest_time_ms: int | None
+    newest_receipt_ms: int | None
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What became of a reload: ``errors`` (one line each) leave the old rules in force; ``position`` is in the event log."""
+
+    errors: tuple[str, ...] = ()
+    position: int | None = None
+    version: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``behind_proxy``: trust a proxy's word for scheme and host. ``zone``: where days begin at midnight.
+
+    ``time_scale``: how much faster than the wall clock the system's clock may run (a recorded day that is played quickly).
+    """
+
+    behind_proxy: bool = False
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_boards: int = 1_000
+    zone: str = "Asia/Shanghai"
+    version: str = "0"
+    time_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything behind the API. Callables are asked at each request; all but :attr:`auth` may be called from any thread."""
+
+    auth: Auth
+    clock: Callable[[], int]
+    registry: CollectorRegistry
+    gateway: Gateway
+    event_log: Log
+    transition_log: Log
+    live: Live
+    store: Store
+    runner: Runner
+    #: why the newest rules were refused, None where they are in force
+    refused: Callable[[], str | None] = field(default=lambda: None)
+    reload: Callable[[], Reload] | None = None
+    sinks: Callable[[], Sequence[SinkState]] = field(default=lambda: ())
+    pulse: Callable[[], Mapping[str, FeedPulse]] = field(default=dict)
+    #: the built board; None where there is none
+    board: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the app that a request came to."""
+    services: Services = connection.app.state.services
+    return services
