@@ -24,7 +24,7 @@ from events.decode import Decoder
 from events.record import Act, Verb
 from events.transition import Transition
 from rules.book import Outcome
-from rules.load import load_rules
+from rules.load import load_bundle, load_rules
 from rules.model import RuleSet
 from streams.acts import ActPending, EngineStopped, PendingActs, Refused
 from streams.engine import Engine
@@ -163,6 +163,7 @@ class EngineRunner:
     def stop(self) -> None:
         """Ends after the step in hand and writes a snapshot. May be called twice."""
         self._halt.set()
+        self._event_log.wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -180,10 +181,10 @@ class EngineRunner:
         """The rule set that the engine judges by now."""
         return self._engine_().ruleset
 
-    def newest_bundle(self) -> Mapping[str, object]:
-        """What the rule set that is, or is about to be, in force was loaded from: the newest activation in the log."""
+    def newest_rules(self) -> RuleSet:
+        """The rule set that is, or is about to be, in force: that of the newest activation in the log. RuleErrors."""
         entry = self._event_log.newest_rules()
-        return self.ruleset.bundle if entry is None else activation(entry).bundle
+        return self.ruleset if entry is None else load_bundle(activation(entry).bundle)
 
     def wait_for(self, pos: int, timeout_s: float) -> bool:
         """Waits until the engine has come to ``pos`` and what it made is on the disk; False where it did not in time."""
@@ -272,7 +273,8 @@ class EngineRunner:
                 if self._pos >= self._event_log.newest:
                     self._caught_up_ms = self._clock()
                     self._tick()
-                    self._event_log.wait(self._pos, self._until_tick_s())
+                    if not self._halt.is_set():
+                        self._event_log.wait(self._pos, self._until_tick_s())
             self._save()
             self._end("stopped", "the engine is shutting down")
         except _Halted:

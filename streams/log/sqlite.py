@@ -78,6 +78,7 @@ class SqliteLog:
         self._jobs: deque[_Job] = deque()
         self._queued_bytes = 0
         self._closing = False
+        self._wakes = 0
         self._broken: LogError | None = None
         self._listeners: list[Callable[[int], None]] = []
         self._thread: threading.Thread | None = None
@@ -267,12 +268,19 @@ class SqliteLog:
         return low
 
     def wait(self, after: int, timeout_s: float) -> bool:
-        """Waits until there is something after ``after``; False on time-out or when the log closes."""
+        """Waits until there is something after ``after``; False on time-out, on :meth:`wake`, or when the log closes."""
         if self._read_only:
             return self._poll(after, timeout_s)
         with self._state:
-            self._state.wait_for(lambda: self._newest > after or self._closing, timeout_s)
+            wakes = self._wakes
+            self._state.wait_for(lambda: self._newest > after or self._closing or self._wakes != wakes, timeout_s)
             return self._newest > after
+
+    def wake(self) -> None:
+        """Ends all waits, so that a reader that is to stop need not sleep its time out."""
+        with self._state:
+            self._wakes += 1
+            self._state.notify_all()
 
     def _poll(self, after: int, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
