@@ -78,7 +78,7 @@ def engine_lag_s(services: Services, health: RunnerHealth, now_ms: int) -> float
     if health.lag <= 0:
         return 0.0
     waiting = services.event_log.read(health.pos, 1, 1)
-    return max(0.0, (now_ms - waiting[0].at_ms) / 1000) if waiting else 0.0
+    return max(0.0, (now_ms - waiting[0].at_ms) / services.settings.time_scale / 1000) if waiting else 0.0
 
 
 def _engine(health: RunnerHealth, lag_s: float, now_ms: int, scale: float) -> Iterator[Trouble]:
@@ -106,7 +106,7 @@ def _sink(sink: SinkState, now_ms: int, scale: float) -> Iterator[Trouble]:
     part = f"sink:{sink.name}"
     since_ms = sink.failing_since_ms or sink.last_success_ms
     since = format_ms(since_ms) if since_ms else None
-    waited_ms = now_ms - since_ms if since_ms else 0
+    waited_ms = (now_ms - since_ms) / scale if since_ms else 0.0
     if not sink.running:
         yield Trouble(part, "stalled", since, {"zh": f"{zh}已停止", "en": f"The {en} has stopped"}, sink.error)
     elif sink.error or (sink.lag and waited_ms > SINK_BEHIND_MS * scale):

@@ -212,13 +212,15 @@ class SinkState(Protocol):
     def running(self) -> bool: ...
 
 
-@dataclass(frozen=True)
-class FeedPulse:
-    """What the door heard of a feed since the start. Times are epoch ms."""
+class FeedPulse(Protocol):
+    """What the door accepted of a feed since the start. Times are epoch ms."""
 
-    accepted: int
-    newest_time_ms: int | None
-    newest_receipt_ms: int | None
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def newest_time_ms(self) -> int: ...
+    @property
+    def newest_receipt_ms(self) -> int: ...
 
 
 @dataclass(frozen=True)

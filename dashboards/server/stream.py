@@ -37,6 +37,7 @@ READ_TRANSITIONS = 2_000
 SEND_TIMEOUT_S = 30.0
 BYE_TIMEOUT_S = 30.0
 CHECK_SESSION_EVERY_S = 15.0
+CLOSE_WITHIN_S = 1.0
 
 TOO_SLOW = "too slow: come back with after=<your last seq>"
 SIGNED_OUT = "signed out"
@@ -84,8 +85,8 @@ class Hub:
         metrics: ServerMetrics,
         *,
         max_clients: int = 1_000,
-        max_queued_frames: int = 256,
-        max_queued_chars: int = 4_000_000,
+        max_queued_frames: int = 512,
+        max_queued_chars: int = 16_000_000,
         batch_window_s: float = BATCH_WINDOW_S,
     ) -> None:
         self._journal = journal
@@ -96,6 +97,8 @@ class Hub:
         self._batch_window_s = batch_window_s
         self._clients: set[_Client] = set()
         self._connected = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._position = journal.newest
         # Own threads: a pool that is full of event bodies must not hold up warnings.
         self._tail_thread = ThreadPoolExecutor(1, "stream-tail")
@@ -160,10 +163,12 @@ class Hub:
             client.wake.set()
 
     async def close(self) -> None:
-        """Tells every client that the server goes down, and stops the threads."""
+        """Tells every client that the server goes down, gives them a moment to hear it, and stops the threads."""
         self._closing.set()
         for client in list(self._clients):
             client.dismiss(GOING_DOWN)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), CLOSE_WITHIN_S)
         self._tail_thread.shutdown(wait=False, cancel_futures=True)
         self._replay_threads.shutdown(wait=False, cancel_futures=True)
 
@@ -176,6 +181,7 @@ class Hub:
         if self._connected >= self._max_clients or self._closing.is_set():
             raise Problem(503, f"{self._connected} boards are connected already", retry_after_s=30)
         self._connected += 1
+        self._empty.clear()
         self._metrics.clients.set(self._connected)
         try:
             await websocket.accept()
@@ -195,6 +201,8 @@ class Hub:
                         _log.error("fault in the alert stream", exc_info=outcome)
         finally:
             self._connected -= 1
+            if not self._connected:
+                self._empty.set()
             self._metrics.clients.set(self._connected)
 
     async def _write(
