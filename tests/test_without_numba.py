@@ -27,4 +27,4 @@ def test_the_same_without_numba() -> None:
     plain = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     compiled = SCRIPT.replace('sys.modules["numba"] = None', "")
     assert plain.stdout == subprocess.run([sys.executable, "-c", compiled], capture_output=True, text=True, check=True).stdout
-    assert "('a', 'opened', 120.0)" in plain.stdout
+    assert "('a', 'opened', 60.0)" in plain.stdout
