@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NoReturn, cast
 
@@ -27,7 +27,7 @@ MAX_NODES = 200
 #: Brackets, CASEs and signs within each other.
 MAX_DEPTH = 16
 #: Polars nodes after expansion (a division reads its divisor twice).
-MAX_EXPANDED = 4000
+MAX_EXPANDED = 2000
 MAX_PATTERN_CHARS = 512
 MAX_REPETITION = 256
 MAX_ROUND_DIGITS = 15
@@ -100,13 +100,14 @@ def compile_condition(text: str, scope: Scope, *, zone: str) -> tuple[Expr, str]
     value = checker.check(text)
     if value.type not in ("boolean", "null"):
         checker.fail(0, f"this is a {value.type}, where a condition is needed", "compare it with something")
-    return _finish(text, value, "boolean"), value.canon
+    return _finish(text, value, "boolean", checker.dtypes), value.canon
 
 
 def compile_value(text: str, scope: Scope, *, zone: str) -> tuple[Expr, str]:
     """An expression of any type, and its canonical text."""
-    value = _Checker(scope, zone, measure=False).check(text)
-    return _finish(text, value, value.type), value.canon
+    checker = _Checker(scope, zone, measure=False)
+    value = checker.check(text)
+    return _finish(text, value, value.type, checker.dtypes), value.canon
 
 
 def compile_measure(name: str, text: str, scope: Scope, *, zone: str) -> tuple[Measure, str]:
@@ -118,7 +119,11 @@ def compile_measure(name: str, text: str, scope: Scope, *, zone: str) -> tuple[M
     if value.type not in ("number", "integer"):
         checker.fail(0, f"this is a {value.type}, where a measure must be a number", "")
     dtype = pl.Int64 if value.type == "integer" else pl.Float64
-    expr = Expr(text=text, expr=value.expr.cast(dtype, strict=False), type=value.type, fields=value.fields)
+    cast_ = value.expr.cast(dtype, strict=False)
+    # An expression whose rows all come to null may be given back as one row (Polars 2.1); a measure is there for each window.
+    whole = cast_ if value.size == 1 else pl.when(pl.repeat(value=True, n=pl.len())).then(cast_)
+    value = replace(value, expr=whole)
+    expr = _finish(text, value, value.type, checker.dtypes)
     return Measure(name=name, expr=expr, aggregates=tuple(checker.aggregates.values())), value.canon
 
 
@@ -181,6 +186,7 @@ _OPERANDS = (
     TokenType.END,
     TokenType.STAR,
 )
+_BEGINNINGS = (TokenType.IDENTIFIER, TokenType.VAR, TokenType.CASE, TokenType.NUMBER, TokenType.STRING)
 _STRANGE = {
     "==": "write =",
     "&&": "write AND",
@@ -268,6 +274,7 @@ def _check_depth(found: Iterable[Token]) -> None:
 
 def _parse(text: str) -> exp.Expression:
     found = tokens(text)
+    _check_distinct(found)
     try:
         trees = Parser(error_level=ErrorLevel.IMMEDIATE).parse_into(exp.Condition, found, text)
     except ParseError as error:
@@ -277,6 +284,14 @@ def _parse(text: str) -> exp.Expression:
     if len(trees) != 1 or trees[0] is None:
         _fault(0, "the expression cannot be parsed")
     return cast(exp.Expression, trees[0])
+
+
+def _check_distinct(found: Sequence[Token]) -> None:
+    """``count(distinct x)`` has a message of its own; a field may be called distinct all the same."""
+    for call, bracket, word, following in zip(found, found[1:], found[2:], found[3:], strict=False):
+        opens = call.token_type == TokenType.VAR and bracket.token_type == TokenType.L_PAREN
+        if opens and word.text.lower() == "distinct" and following.token_type in _BEGINNINGS:
+            _fault(call.start, f"{call.text.split('@')[0].lower()}(distinct ...) is not supported yet")
 
 
 def _syntax(error: ParseError, found: Sequence[Token]) -> ExpressionErrors:
@@ -320,6 +335,8 @@ class _Value:
     fields: frozenset[str] = frozenset()
     literal: object = _NO_LITERAL
     bad: bool = False
+    #: arithmetic on floats, where what overflowed may have met and become NaN
+    raw: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -327,14 +344,15 @@ class _Value:
 
 
 _BAD = _Value(pl.lit(None), "null", "?", bad=True)
-_COMPARISONS: dict[type[exp.Expression], tuple[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
-    exp.EQ: ("=", lambda a, b: a == b),
-    exp.NEQ: ("<>", lambda a, b: a != b),
-    exp.LT: ("<", lambda a, b: a < b),
-    exp.LTE: ("<=", lambda a, b: a <= b),
-    exp.GT: (">", lambda a, b: a > b),
-    exp.GTE: (">=", lambda a, b: a >= b),
+_COMPARISONS: dict[type[exp.Expression], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
 }
+_TURNED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _ARITHMETIC: dict[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
@@ -347,6 +365,8 @@ class _Checker:
         self.measure = measure
         self.aggregates: dict[str, Aggregate] = {}
         self.faults: list[Fault] = []
+        #: of the columns read
+        self.dtypes: dict[str, pl.DataType] = {}
         self._inside = False
 
     def check(self, text: str) -> _Value:
@@ -363,6 +383,14 @@ class _Checker:
         return _BAD
 
     def _visit(self, node: exp.Expression) -> _Value:
+        """The node's value with NaN as null."""
+        value = self._visit_raw(node)
+        if value.raw:
+            # Polars makes several copies of what it fills, hence once for each term and not at each sign.
+            value = replace(value, expr=value.expr.fill_nan(None), size=4 * value.size, raw=False)
+        return value
+
+    def _visit_raw(self, node: exp.Expression) -> _Value:
         visit = _VISITORS.get(type(node))
         if visit is None:
             return self._report(node, f"{type(node).__name__.upper()} is not part of the expression language")
@@ -392,6 +420,7 @@ class _Checker:
             hint = did_you_mean(name, self.scope.types)
             return self._report(node, f"unknown name {name}: {self.scope.what} has no such field", hint)
         column = self.scope.column(name)
+        self.dtypes[column] = _DTYPES[type_]
         return _Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))
 
     def _literal(self, node: exp.Expression) -> _Value:
@@ -413,7 +442,7 @@ class _Checker:
         return _Value(pl.lit(truth), "boolean", "true" if truth else "false", literal=truth)
 
     def _paren(self, node: exp.Expression) -> _Value:
-        return self._visit(node.this)
+        return self._visit_raw(node.this)
 
     # logic
 
@@ -440,14 +469,14 @@ class _Checker:
     # comparison
 
     def _compare(self, node: exp.Expression) -> _Value:
-        sign, build = _COMPARISONS[type(node)]
+        sign = _COMPARISONS[type(node)]
         values = self._alike(node, [node.this, node.expression], "compared")
         if values is None:
             return _BAD
         left, right = values
         if sign not in ("=", "<>") and "boolean" in (left.type, right.type):
             return self._report(node, f"true and false have no order: {sign} does not fit")
-        return self._make("boolean", f"({sign} {left.canon} {right.canon})", build(left.expr, right.expr), left, right)
+        return self._make("boolean", f"({sign} {left.canon} {right.canon})", _compared(left, sign, right), left, right)
 
     def _between(self, node: exp.Expression) -> _Value:
         values = self._alike(node, [node.this, node.args["low"], node.args["high"]], "compared")
@@ -456,7 +485,7 @@ class _Checker:
         value, low, high = values
         if value.type == "boolean":
             return self._report(node, "true and false have no order: BETWEEN does not fit")
-        expr = (value.expr >= low.expr) & (value.expr <= high.expr)
+        expr = _compared(value, ">=", low) & _compared(value, "<=", high)
         size = 3 + 2 * value.size + low.size + high.size
         return self._make(
             "boolean", f"(between {value.canon} {low.canon} {high.canon})", expr, value, low, high, size=size
@@ -473,9 +502,9 @@ class _Checker:
         canon = f"(in {value.canon} {' '.join(option.canon for option in options)})"
         literals = [option.literal for option in options]
         if any(literal is _NO_LITERAL for literal in literals) or value.type == "null":
-            expr = value.expr == options[0].expr
+            expr = _compared(value, "=", options[0])
             for option in options[1:]:
-                expr = expr | (value.expr == option.expr)
+                expr = expr | _compared(value, "=", option)
             size = sum(2 + value.size + option.size for option in options)
             return self._make("boolean", canon, expr, value, *options, size=size)
         known = [literal for literal in literals if literal is not None]
@@ -529,7 +558,7 @@ class _Checker:
 
     def _arithmetic(self, node: exp.Expression) -> _Value:
         sign = _ARITHMETIC[type(node)]
-        left, right = self._visit(node.this), self._visit(node.expression)
+        left, right = self._visit_raw(node.this), self._visit_raw(node.expression)
         if left.bad or right.bad:
             return _BAD
         canon = f"({sign} {left.canon} {right.canon})"
@@ -544,36 +573,37 @@ class _Checker:
         a, b = _float(left), _float(right)
         size = 3 + left.size + right.size
         if sign in "/%":
-            literal = isinstance(right.literal, int | float) and right.literal != 0
-            divisor = b if literal else b.replace(0.0, None)
-            if sign == "/":
-                expr = a / divisor
-            else:
-                # the sign of the dividend, as in SQL
-                expr = a - (a / divisor).truncate() * divisor
-                size = 6 + 2 * left.size + 2 * right.size
+            quotient = a / b
+            if sign == "%":  # the sign of the dividend, as in SQL
+                quotient = a - quotient.truncate() * b
+                size += left.size + right.size + 2
+            expr = quotient
+            if not (isinstance(right.literal, int | float) and right.literal != 0):
+                expr = pl.when(b != 0.0).then(quotient)
+                size += right.size + 2
         else:
             expr = a + b if sign == "+" else a - b if sign == "-" else a * b
-        if sign in "/%" or not left.size == right.size == 1:
-            # what overflowed may meet here; the events' own values are finite
-            expr = expr.fill_nan(None)
         integer = sign in "+-*" and left.type == right.type == "integer"
         if integer:
             expr = expr.cast(pl.Int64, strict=False)
-        return self._make("integer" if integer else "number", canon, expr, left, right, size=size)
+        made = self._make("integer" if integer else "number", canon, expr, left, right, size=size)
+        return made if integer or made.bad else replace(made, raw=True)
 
     def _neg(self, node: exp.Expression) -> _Value:
-        value = self._visit(node.this)
+        value = self._visit_raw(node.this)
         if value.bad:
             return _BAD
         if not value.numeric:
             return self._report(node.this, f"- needs a number, this is a {value.type}")
+        if value.type == "null":
+            return value
         if isinstance(value.literal, int | float):
             number = -value.literal
             type_: Type = "integer" if isinstance(number, int) else "number"
             dtype = pl.Int64 if type_ == "integer" else pl.Float64
             return _Value(pl.lit(number, dtype=dtype), type_, repr(number), literal=number)
-        return self._make(value.type, f"(- {value.canon})", -value.expr, value)
+        made = self._make(value.type, f"(- {value.canon})", -value.expr, value)
+        return replace(made, raw=value.raw)
 
     def _concat(self, node: exp.Expression) -> _Value:
         values = [self._visit(node.this), self._visit(node.expression)]
@@ -618,7 +648,9 @@ class _Checker:
             return None, 0
         operand, *options = values
         conditions = [
-            self._make("boolean", f"(= {operand.canon} {option.canon})", operand.expr == option.expr, operand, option)
+            self._make(
+                "boolean", f"(= {operand.canon} {option.canon})", _compared(operand, "=", option), operand, option
+            )
             for option in options
         ]
         return conditions, sum(value.size for value in conditions)
@@ -666,7 +698,7 @@ class _Checker:
             case "length":
                 return make("integer", canon, text.str.len_chars().cast(pl.Int64), first)
             case "abs":
-                return make(first.type, canon, first.expr.abs(), first)
+                return first if first.type == "null" else make(first.type, canon, first.expr.abs(), first)
             case "starts_with":
                 return make("boolean", canon, text.str.starts_with(values[1].expr.cast(pl.String)), *values)
             case "hour" | "weekday":
@@ -719,8 +751,6 @@ class _Checker:
         if len(arguments) != 1:
             return self._report(node, f"{op} takes one argument, not {len(arguments)}")
         argument = arguments[0]
-        if isinstance(argument, exp.Distinct):
-            return self._report(node, f"{op}(distinct ...) is not supported yet")
         if isinstance(argument, exp.Star):
             if op != "count":
                 return self._report(node, f"{op}(*) has no meaning", "only count(*) has")
@@ -738,17 +768,17 @@ class _Checker:
             return self._report(argument, f"{op} needs a number, this is a {value.type}")
         else:
             kind = "number" if op in ("avg", "stddev") else value.type
-        return self._aggregated(op, _finish(value.canon, value, value.type), f"{op}({value.canon})", kind)
+        argument_expr = _finish(value.canon, value, value.type, self.dtypes)
+        return self._aggregated(op, argument_expr, f"{op}({value.canon})", kind)
 
     def _aggregated(self, op: str, argument: Expr | None, key: str, type_: Type) -> _Value:
+        self.dtypes[key] = pl.Float64()
         self.aggregates.setdefault(key, Aggregate(op=op, input=argument, key=key))
         return _Value(pl.col(key), type_, key, fields=frozenset([key]))
 
     def _strange(self, node: exp.Expression) -> _Value:
         if isinstance(node, exp.Star):
             return self._report(node, "* stands alone", "only count(*) has it")
-        if isinstance(node, exp.Distinct):
-            return self._report(node, "distinct is not supported yet")
         return self._report(node, "a list has no meaning here", "only IN takes a list")
 
     def _alike(self, node: exp.Expression, parts: Sequence[exp.Expression], what: str) -> list[_Value] | None:
@@ -798,7 +828,6 @@ _VISITORS: dict[type[exp.Expression], Callable[[_Checker, exp.Expression], _Valu
     exp.Case: _Checker._case,
     exp.Anonymous: _Checker._call,
     exp.Star: _Checker._strange,
-    exp.Distinct: _Checker._strange,
     exp.Tuple: _Checker._strange,
     **dict.fromkeys(_COMPARISONS, _Checker._compare),
     **dict.fromkeys(_ARITHMETIC, _Checker._arithmetic),
@@ -822,6 +851,14 @@ _DTYPES: dict[Type, pl.DataType] = {
     "time": pl.Int64(),
     "null": pl.Null(),
 }
+#: Rows to try expressions on.
+_SAMPLES: dict[str, pl.Series] = {
+    "String": pl.Series(["a", "b", None, ""], dtype=pl.String),
+    "Float64": pl.Series([1.5, 0.0, None, -2.0], dtype=pl.Float64),
+    "Int64": pl.Series([1, 0, None, -2], dtype=pl.Int64),
+    "Boolean": pl.Series([True, False, None, True], dtype=pl.Boolean),
+    "Null": pl.Series([None] * 4, dtype=pl.Null),
+}
 
 
 def _common(values: Sequence[_Value]) -> Type:
@@ -831,17 +868,44 @@ def _common(values: Sequence[_Value]) -> Type:
     return kinds.pop() if kinds else "null"
 
 
+def _compared(left: _Value, sign: str, right: _Value) -> pl.Expr:
+    """A comparison with a constant on its right: with one on the left Polars 2.1 may give one row for many."""
+    if not left.fields:
+        left, sign, right = right, _TURNED[sign], left
+    a, b = left.expr, right.expr
+    match sign:
+        case "=":
+            return a == b
+        case "<>":
+            return a != b
+        case "<":
+            return a < b
+        case "<=":
+            return a <= b
+        case ">":
+            return a > b
+        case _:
+            return a >= b
+
+
 def _float(value: _Value) -> pl.Expr:
     return value.expr if value.type == "number" else value.expr.cast(pl.Float64)
 
 
-def _finish(text: str, value: _Value, type_: Type) -> Expr:
-    """A constant is given the length of the frame it is selected from; a null of no type gets one."""
+def _finish(text: str, value: _Value, type_: Type, dtypes: Mapping[str, pl.DataType]) -> Expr:
+    """The value as Polars will compute it, tried out on a few rows, and always as long as the frame that it is selected from."""
+    dtype = _DTYPES[type_]
     expr = value.expr
+    rows = pl.DataFrame({column: _SAMPLES[str(dtypes[column])] for column in sorted(value.fields)} or {" ": [None] * 4})
+    try:
+        tried = rows.select(expr.alias("out"))["out"].cast(dtype)
+    except pl.exceptions.PolarsError as error:
+        _fault(0, f"the expression cannot be computed: {str(error).splitlines()[0]}")
     if not value.fields:
-        dtype = _DTYPES[type_]
-        constant = pl.select(expr.cast(dtype)).item()
-        expr = pl.repeat(constant, pl.len(), dtype=dtype)
+        expr = pl.repeat(tried[0], pl.len(), dtype=dtype)
+    elif len(tried) != len(rows):
+        # Polars makes one row of ``f OR true``
+        expr = pl.when(pl.repeat(value=True, n=pl.len())).then(expr)
     return Expr(text=text, expr=expr, type=type_, fields=value.fields)
 
 

@@ -154,6 +154,7 @@ class _Composer:
         if depth > MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        begin, end = event.start_mark.index, event.end_mark.index
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         started = self._nodes
@@ -164,7 +165,7 @@ class _Composer:
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             style = event.style if event.style in ("'", '"', "|", ">") else ""
-            raw = self.text[event.start_mark.index : event.end_mark.index]
+            raw = self.text[begin:end]
             node = Scalar(event.value, style, line, column, raw)
         elif isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
