@@ -1,0 +1,370 @@
+"""The command line. Heavy modules are imported by the command that needs them, so that ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from fengsui.exits import BUG, INTERRUPTED, InputFault, exit_code
+from fengsui.version import __version__
+
+if TYPE_CHECKING:
+    from fengsui.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+def main() -> NoReturn:
+    """The entry point: one clear line for each error, and the contract's exit codes."""
+    try:
+        cli.main(prog_name="fengsui", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; without this Python would complain while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _fail(error)
+    sys.exit(0)
+
+
+def _fail(error: Exception) -> NoReturn:
+    code = exit_code(error)
+    if code is None or os.environ.get("FENGSUI_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    if code is None:
+        click.echo(
+            f"fengsui: 程序内部错误，请报告上面的内容 · a fault of the program, please report the above: {error!r}",
+            err=True,
+        )
+        sys.exit(BUG)
+    # Faults of rule files and settings are one line each already, with their places.
+    for line in str(error).splitlines() or [type(error).__name__]:
+        click.echo(f"fengsui: {line}", err=True)
+    sys.exit(code)
+
+
+# --- options that several commands share
+
+
+def _directory(command: F) -> F:
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="数据目录，默认 ./data · data directory, ./data by default",
+    )(command)
+
+
+def _config(command: F) -> F:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="设置文件，默认 ./fengsui.toml · settings file, ./fengsui.toml by default",
+    )(command)
+
+
+def _rules_option(command: F) -> F:
+    return click.option(
+        "--rules",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="规则目录，默认内置规则包 · rules directory, the built-in packs by default",
+    )(command)
+
+
+def _server(command: F) -> F:
+    options = [
+        click.option(
+            "--listen", metavar="HOST:PORT", help="监听地址，端口 0 为任选 · address; port 0 takes a free one"
+        ),
+        click.option(
+            "--store", metavar="URL", help="存储：chdb:///目录 或 http(s)://ClickHouse · where history is kept"
+        ),
+        click.option("--zone", metavar="NAME", help="日界时区，默认 Asia/Shanghai · where days begin at midnight"),
+        click.option("--behind-proxy/--no-behind-proxy", default=None, help="TLS 由前置代理终结 · a proxy ends TLS"),
+        click.option("--tls-cert", metavar="FILE", help="证书（PEM）· certificate"),
+        click.option("--tls-key", metavar="FILE", help="私钥（PEM）· private key"),
+        click.option("--log-max-gb", type=float, metavar="N", help="每个日志的上限，默认 8 · bound of each log"),
+        click.option("--log-max-days", type=float, metavar="N", help="日志保留天数，默认 30 · days that logs are kept"),
+        click.option("--verbosity", metavar="LEVEL", help="debug、info、warning、error"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _settings(config: Path | None, **flags: object) -> Settings:
+    from fengsui.settings import load_settings
+
+    return load_settings(flags, config=config)
+
+
+# --- commands
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(__version__, "-V", "--version", message="fengsui %(version)s")
+def cli() -> None:
+    """烽燧：面向监管部门的实时监测预警。
+
+    Fengsui: real-time monitoring and early warning for supervision authorities.
+    """
+
+
+@cli.command(short_help="生成的一天放进整套系统 · the whole system with a generated day")
+@_directory
+@_rules_option
+@_server
+@_config
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="同一个种子生成同一天 · the same seed, the same day"
+)
+@click.option("--speed", type=click.FloatRange(1, 3600), default=60, show_default=True, help="播放倍速 · times as fast")
+@click.option(
+    "--write", type=click.Path(path_type=Path), metavar="FILE", help="只把这一天写成 NDJSON · only write the day"
+)
+def demo(data: Path | None, config: Path | None, seed: int, speed: float, write: Path | None, **flags: object) -> None:
+    """在一台机器上运行整套系统，播放生成的一天；标准输出先给出值班页地址，再给出一次性登录链接。
+
+    不给 --data 时用临时目录，结束即删除。
+
+    The whole system on one machine with a generated day played into it. Prints the board's address and a one-time
+    sign-in link, one a line. Without --data it lives in a temporary directory that is taken away at the end.
+    """
+    if write is not None:
+        from fengsui.demo.write import write_day
+
+        click.echo(f"{write_day(write, seed=seed)} events: {write}", err=True)
+        return
+    settings = _settings(config, data=data, **flags)
+    from fengsui.up import run_demo
+
+    given = settings.data if settings.origins["data"] != "built in" else None
+    run_demo(settings, seed=seed, speed=speed, data=given)
+
+
+@cli.command(short_help="运行整套系统，等待真实数据 · the whole system, waiting for real events")
+@_directory
+@_rules_option
+@_server
+@_config
+def up(config: Path | None, **flags: object) -> None:
+    """在一台机器上运行整套系统，等待真实数据；全部内容保存在数据目录下。
+
+    The whole system on one machine, waiting for real events; everything is kept in the data directory.
+    Off loopback it needs TLS (--tls-cert, --tls-key) or --behind-proxy.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.up import run_up
+
+    run_up(settings)
+
+
+@cli.command(short_help="历史事件重放 · recorded events through the rules")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_rules_option
+@click.option("--out", required=True, metavar="FILE", help="写出预警变化（NDJSON），- 为标准输出 · transitions go here")
+@click.option("--until", metavar="TIME", help="RFC 3339 时刻，其后的事件不读 · events after it are not read")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    help="每步事件数，不改变结果 · events a step; the result is the same",
+)
+@_config
+def replay(
+    files: tuple[str, ...], rules: Path | None, out: str, until: str | None, batch: int | None, config: Path | None
+) -> None:
+    """把历史事件（NDJSON、.gz、.zst、.parquet，- 为标准输入）按时间合并后以最快速度送入规则引擎。
+
+    Recorded events (NDJSON, .gz, .zst, .parquet, - for standard input), merged by time, through the engine as fast as
+    it goes. A summary goes to standard error.
+    """
+    settings = _settings(config, rules=rules)
+    from fengsui.replaying import run_replay
+
+    run_replay(files, settings, out=out, until=until, batch=batch)
+
+
+@cli.group(short_help="规则：检查、模式、重新加载 · rules: check, schema, reload")
+def rules() -> None:
+    """规则文件。
+
+    Rule files.
+    """
+
+
+@rules.command("check", short_help="加载并检查规则 · load and type-check")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@_config
+def rules_check(directory: Path, config: Path | None) -> None:
+    """加载并检查一个目录（或一个文件）的规则，一次列出全部错误及其位置。
+
+    Loads and type-checks the rules of a directory (or one file); shows every error at once, with its place.
+    """
+    zone = _settings(config).zone
+    from collections import Counter
+
+    from rules.load import load_rules
+
+    ruleset = load_rules(directory, zone=zone)
+    if not ruleset.rules:
+        raise InputFault(f"{directory}: no rules in it; a file holds a list under `rules:` (docs/rules.md)")
+    kinds = Counter(rule.kind for rule in ruleset.rules)
+    modes = Counter[str](rule.mode for rule in ruleset.rules)
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    quiet = "".join(
+        f", {modes[mode]} {word}" for mode, word in (("shadow", "in shadow"), ("off", "off")) if modes[mode]
+    )
+    click.echo(f"规则无误 · {len(ruleset.rules)} rules are in order ({told}{quiet}); version {ruleset.version}")
+
+
+@rules.command("schema", short_help="规则文件的 JSON Schema · for editors")
+def rules_schema() -> None:
+    """规则文件的 JSON Schema，供编辑器使用。
+
+    The JSON Schema of rule files, for editors.
+    """
+    import json
+
+    from rules.schema import schema
+
+    click.echo(json.dumps(schema(), ensure_ascii=False, indent=2))
+
+
+@rules.command("reload", short_help="让运行中的系统重新读规则 · a running system reads its rules again")
+@_directory
+@_config
+def rules_reload(config: Path | None, **flags: object) -> None:
+    """让正在运行的系统重新读它的规则目录；有错误时旧规则继续有效。
+
+    A running system reads its rules directory again; where there are errors, the old rules stay in force.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.remote import reload_rules
+
+    click.echo(reload_rules(settings))
+
+
+@cli.group(short_help="管理员令牌 · the administrator's token")
+def token() -> None:
+    """管理员令牌。
+
+    The administrator's token.
+    """
+
+
+@token.command("rotate", short_help="换一个新令牌 · a new one in its place")
+@_directory
+@_config
+def token_rotate(config: Path | None, **flags: object) -> None:
+    """写入新令牌；旧令牌和所有登录立即失效，运行中的系统无需重启。
+
+    Writes a new token. The old one and every sign-in end at once, also in a running system.
+    """
+    settings = _settings(config, **flags)
+    from dashboards.server.tokens import TOKEN_FILE, rotate
+    from fengsui.layout import DataDirectory
+
+    directory = DataDirectory(settings.data)
+    if not directory.exists:
+        raise InputFault(
+            f"{settings.data} is no data directory of Fengsui: give one with --data, or start `fengsui up` first"
+        )
+    directory.check_version()
+    rotate(settings.data)
+    click.echo(f"新令牌在 · the new token is in {settings.data / TOKEN_FILE}")
+
+
+@cli.command(short_help="检查设置和各项服务 · check settings and services")
+@_directory
+@_rules_option
+@_server
+@_config
+def doctor(config: Path | None, **flags: object) -> None:
+    """检查设置以及它提到的每一项服务，并说明哪里不对、怎么办。
+
+    Checks the settings and every service that they name; says what is wrong and what to do.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.doctor import examine
+
+    code = examine(settings, click.echo)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+@cli.command(short_help="备份数据目录 · back up a data directory")
+@_directory
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path), metavar="FILE", help="如 · such as backup.tar.zst"
+)
+@_config
+def backup(to: Path, config: Path | None, **flags: object) -> None:
+    """备份一个数据目录，系统运行时也可以。
+
+    Backs up a data directory, also while a system runs on it.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.saving import run_backup
+
+    run_backup(settings.data, to)
+
+
+@cli.command(short_help="从备份恢复 · restore a backup")
+@_directory
+@click.option(
+    "--from", "source", required=True, type=click.Path(path_type=Path), metavar="FILE", help="备份文件 · the backup"
+)
+@_config
+def restore(source: Path, config: Path | None, **flags: object) -> None:
+    """把备份恢复到一个空的数据目录。
+
+    Restores a backup into an empty data directory.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.saving import run_restore
+
+    run_restore(source, settings.data)
+
+
+@cli.command("version", short_help="版本 · the version")
+def version() -> None:
+    """程序、Python 和主要组件的版本。
+
+    The versions of the program, of Python and of its main parts.
+    """
+    import platform
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    click.echo(f"fengsui {__version__}")
+    click.echo(f"python {platform.python_version()}")
+    for name in ("polars", "numba", "chdb", "starlette", "uvicorn", "websockets"):
+        try:
+            click.echo(f"{name} {installed(name)}")
+        except PackageNotFoundError:
+            click.echo(f"{name} —")
+
+
+if __name__ == "__main__":
+    main()

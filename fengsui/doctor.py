@@ -1,0 +1,195 @@
+"""``fengsui doctor``: each setting, file and service is looked at; what is wrong is said with what to do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import dashboards
+from dashboards.server.tokens import TOKEN_FILE
+from fengsui.exits import DONE, INPUT, SERVICE, ServiceMissing
+from fengsui.layout import DataDirectory
+from fengsui.remote import call
+from fengsui.settings import KEYS, Settings
+from rules.errors import RuleErrors
+from rules.load import load_rules, packs_directory
+from sinks.store.errors import StoreError
+from sinks.store.store import Store
+from streams.log.errors import LogError
+from streams.log.sqlite import SqliteLog
+
+Verdict = Literal["ok", "warn", "fail"]
+_MARKS = {"ok": "正常 ok  ", "warn": "留意 warn", "fail": "故障 FAIL"}
+_LITTLE_DISK_BYTES = 2 << 30
+_MIN_PYTHON = (3, 11)
+
+
+class Finding(NamedTuple):
+    """``code``: what the command ends with because of it."""
+
+    verdict: Verdict
+    what: str
+    text: str
+    code: int = DONE
+
+
+def examine(settings: Settings, say: Callable[[str], object]) -> int:
+    """Looks at everything, says each finding in a line, and gives the exit code: the worst there is."""
+    worst = DONE
+    for name in KEYS:
+        value = getattr(settings, name)
+        say(f"设置 set   {name} = {'—' if value is None else _without_password(str(value))} ({settings.origins[name]})")
+    for finding in findings(settings):
+        say(f"{_MARKS[finding.verdict]} {finding.what}: {finding.text}")
+        worst = max(worst, finding.code)
+    return worst
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Every check, cheap ones first."""
+    directory = DataDirectory(settings.data)
+    running = directory.in_use()
+    yield _python()
+    yield _rules(settings)
+    yield _disk(settings.data)
+    yield from _directory(directory)
+    yield from _logs(directory)
+    yield _store(settings, directory, running=running)
+    yield _server(settings, running=running)
+    yield from _certificate(settings)
+    yield _board()
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    if sys.version_info < _MIN_PYTHON:
+        return Finding("fail", "python", f"{version} is too old: install 3.11 or newer", SERVICE)
+    return Finding("ok", "python", version)
+
+
+def _rules(settings: Settings) -> Finding:
+    place = settings.rules or packs_directory()
+    try:
+        ruleset = load_rules(place, zone=settings.zone)
+    except RuleErrors as error:
+        text = f"{len(error.errors)} errors in {place}, the first: {error.errors[0]} (all: fengsui rules check {place})"
+        return Finding("fail", "rules", text, INPUT)
+    return Finding("ok", "rules", f"{len(ruleset.rules)} rules, {len(ruleset.catalog.feeds)} feeds in {place}")
+
+
+def _disk(data: Path) -> Finding:
+    place = data.resolve()
+    while not place.exists():
+        place = place.parent
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Finding("fail", "disk", f"{place} cannot be looked at: {error}", SERVICE)
+    text = f"{free / (1 << 30):.1f} GB free at {place}"
+    if free < _LITTLE_DISK_BYTES:
+        return Finding("warn", "disk", f"{text}: make room, or set log_max_gb lower")
+    return Finding("ok", "disk", text)
+
+
+def _directory(directory: DataDirectory) -> Iterator[Finding]:
+    if not directory.exists:
+        yield Finding("ok", "data", f"{directory.path} is not there yet: the first start makes it")
+        return
+    try:
+        directory.check_version()
+    except LogError as error:
+        yield Finding("fail", "data", str(error), SERVICE)
+        return
+    address = directory.address()
+    yield Finding(
+        "ok", "data", f"{directory.path}" + (f", in use by the system at {address}" if address else ", not in use")
+    )
+    token = directory.path / TOKEN_FILE
+    if token.exists() and token.stat().st_mode & 0o077:
+        yield Finding("warn", "token", f"{token} can be read by others: chmod 600, then fengsui token rotate")
+
+
+def _logs(directory: DataDirectory) -> Iterator[Finding]:
+    for path in (directory.event_log, directory.transition_log, directory.dead_log):
+        if not path.is_file():
+            continue
+        try:
+            with SqliteLog(path, read_only=True) as log:
+                behind = {name: log.newest - pos for name, pos in log.consumers().items() if pos < log.newest}
+                text = f"positions {log.oldest} to {log.newest}, {log.used_bytes / 1e6:.0f} MB"
+        except LogError as error:
+            yield Finding("fail", path.name, str(error), SERVICE)
+            continue
+        lag = ", ".join(f"{name} {count} behind" for name, count in behind.items())
+        yield Finding("ok", path.name, f"{text}; {lag or 'every reader is at its end'}")
+
+
+def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Finding:
+    url = settings.store or f"chdb://{directory.store.resolve()}"
+    if url.startswith("chdb:"):
+        if running:
+            return Finding("ok", "store", f"{url}: held by the running system, see its /readyz below")
+        if not Path(url.removeprefix("chdb://")).exists():
+            return Finding("ok", "store", f"{url} is not there yet: the first start makes it")
+    try:
+        with Store.open(url) as store:
+            return Finding("ok", "store", f"{_without_password(url)} answers: ClickHouse {store.check()}")
+    except StoreError as error:
+        return Finding("fail", "store", f"{_without_password(url)}: {error}", SERVICE)
+
+
+def _server(settings: Settings, *, running: bool) -> Finding:
+    if running:
+        try:
+            status, body = call(settings, "GET", "/readyz")
+        except ServiceMissing as error:
+            return Finding("fail", "server", str(error), SERVICE)
+        reasons = "; ".join(f"{reason['part']}: {reason['title']}" for reason in body.get("reasons", []))
+        if status != 200:
+            return Finding("fail", "server", f"not ready: {reasons or status}", SERVICE)
+        return Finding("warn" if reasons else "ok", "server", reasons or "ready")
+    listen = settings.listen
+    try:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((listen.host, listen.port))
+    except OSError as error:
+        text = f"{listen} cannot be listened on ({error.strerror or error}): give another address with --listen"
+        return Finding("fail", "server", text, SERVICE)
+    return Finding("ok", "server", f"{listen} is free")
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    if settings.tls_cert is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        yield Finding(
+            "fail", "tls", f"{settings.tls_cert} and {settings.tls_key} are no pair that can be used: {error}", INPUT
+        )
+    else:
+        yield Finding("ok", "tls", f"{settings.tls_cert} and its key fit together")
+
+
+def _board() -> Finding:
+    page = Path(dashboards.__file__ or "").parent / "board" / "dist" / "index.html"
+    if not page.is_file():
+        return Finding("warn", "board", "not built: run make board")
+    return Finding("ok", "board", f"built, {page.parent}")
+
+
+def _without_password(url: str) -> str:
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))

@@ -1,0 +1,248 @@
+"""The whole system on one machine: logs, door, engine, sinks and live state, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from fengsui.layout import DataDirectory
+from fengsui.settings import Settings
+from rules.errors import RuleErrors
+from rules.load import load_rules, packs_directory
+from rules.model import RuleSet
+from sinks.consumer import SinkState, SinkThread
+from sinks.live.memory import MAX_RESOLVED, MAX_UNRESOLVED, Live
+from sinks.store.errors import StoreError
+from sinks.store.store import Store
+from streams.embedded import EngineRunner
+from streams.gateway.gateway import Gateway
+from streams.log.entry import Entry, transition
+from streams.log.sqlite import SqliteLog
+from streams.metrics import Metrics
+
+if TYPE_CHECKING:
+    from dashboards.server.auth import Auth
+    from dashboards.server.services import Reload, Services
+
+_log = logging.getLogger("fengsui")
+
+_DAY_MS = 86_400_000
+#: How long a start waits for the board's state to be had again from the log; then it serves and goes on.
+_LIVE_WAIT_S = 120.0
+#: A store likes few large batches; a board reads the live state, so nobody waits for these.
+_STORE_LINGER_S = 1.0
+
+
+class System:
+    """Everything but the web server. Open with :meth:`open`; :meth:`close` may be called twice.
+
+    ``clock``: epoch milliseconds, the only clock that any part sees.
+    """
+
+    def __init__(self, settings: Settings, directory: DataDirectory, clock: Callable[[], int]) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.clock = clock
+        self.metrics = Metrics()
+        self.live = Live()
+        self.sinks: list[SinkThread] = []
+        self.refused: str | None = None
+        self._reloading = threading.Lock()
+        self._stack = ExitStack()
+        self.event_log: SqliteLog
+        self.transition_log: SqliteLog
+        self.dead_log: SqliteLog
+        self.store: Store
+        self.runner: EngineRunner
+        self.gateway: Gateway
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Callable[[], int], *, tick_ms: int = 1_000) -> Self:
+        """Opens the directory and starts every part.
+
+        Raises RuleErrors where the rules are at fault and no earlier ones are in the log; LogError and StoreError where the
+        directory or the store cannot be had.
+        """
+        system = cls(settings, DataDirectory(settings.data), clock)
+        try:
+            system._start(tick_ms)
+        except BaseException:
+            system.close()
+            raise
+        return system
+
+    def _start(self, tick_ms: int) -> None:
+        directory = self.directory
+        lock = directory.open()
+        self._stack.callback(lock.release)
+        ruleset, fault = self._read_rules()
+        self.event_log = self._log("events", directory.event_log)
+        self.transition_log = self._log("transitions", directory.transition_log)
+        self.dead_log = self._log("dead", directory.dead_log)
+        if fault is not None and self.event_log.newest_rules() is None:
+            raise fault
+        self.runner = EngineRunner(
+            self.event_log,
+            self.transition_log,
+            directory=directory.snapshots,
+            clock=self.clock,
+            metrics=self.metrics,
+            tick_ms=tick_ms,
+        )
+        self.runner.start()
+        self._stack.callback(self.runner.stop)
+        in_force = self.runner.newest_rules()
+        catalog = in_force.catalog
+        self.gateway = Gateway(
+            catalog,
+            self.event_log,
+            self.dead_log,
+            clock=self.clock,
+            directory=directory.snapshots,
+            metrics=self.metrics,
+        )
+        self._stack.callback(self.gateway.close)
+        if fault is not None:
+            self.refused = str(fault)
+            _log.error("the rules are refused, and the last good ones stay in force:\n%s", fault)
+        elif ruleset is not None and ruleset.bundle != in_force.bundle:
+            self.gateway.activate(ruleset)
+            catalog = ruleset.catalog
+        self.store = Store.open(self.store_url, catalog)
+        self._stack.callback(self.store.close)
+        self._start_sinks()
+
+    def _log(self, name: str, path: Path) -> SqliteLog:
+        log = SqliteLog(
+            path,
+            max_bytes=int(self.settings.log_max_gb * (1 << 30)),
+            max_age_ms=int(self.settings.log_max_days * _DAY_MS),
+        )
+        self._stack.callback(log.close)
+        self.metrics.watch(name, log)
+        return log
+
+    def _start_sinks(self) -> None:
+        store = self.store
+        self._fill_live()
+        self._sink("store-events", self.event_log, store.insert_events)
+        self._sink("store-transitions", self.transition_log, store.insert_transitions)
+        self._sink("store-dead", self.dead_log, store.insert_dead)
+        # Kept in memory, so read from the beginning at each start, and no offset is kept.
+        live = SinkThread(
+            "live",
+            self.transition_log,
+            lambda entries: _apply(self.live, entries),
+            clock=self.clock,
+            start_at=self.transition_log.oldest - 1,
+        )
+        self.sinks.append(live)
+        for sink in self.sinks:
+            sink.start()
+            self._stack.callback(sink.stop)
+        live.wait_for(self.transition_log.newest, _LIVE_WAIT_S)
+
+    def _sink(self, name: str, log: SqliteLog, insert: Callable[[Sequence[Entry]], int]) -> None:
+        self.sinks.append(
+            SinkThread(name, log, lambda entries: _ignore(insert(entries)), clock=self.clock, linger_s=_STORE_LINGER_S)
+        )
+
+    def _fill_live(self) -> None:
+        """What was trimmed from the transition log is had from the store: an alert that is still open must not vanish."""
+        if self.transition_log.oldest <= 1:
+            return
+        try:
+            for resolved, limit in ((True, MAX_RESOLVED), (False, MAX_UNRESOLVED)):
+                self.live.apply(self.store.newest_alerts(resolved=resolved, limit=limit))
+        except StoreError as error:
+            _log.error("alerts from before the transition log's beginning are not on the board: %s", error)
+
+    # --- rules
+
+    @property
+    def rules_directory(self) -> Path:
+        return self.settings.rules or packs_directory()
+
+    def _read_rules(self) -> tuple[RuleSet | None, RuleErrors | None]:
+        try:
+            return load_rules(self.rules_directory, zone=self.settings.zone), None
+        except RuleErrors as error:
+            return None, error
+
+    def reload(self) -> Reload:
+        """Reads the rules again and puts them in force where they changed; with errors the old ones stay. LogError."""
+        from dashboards.server.services import Reload
+
+        with self._reloading:
+            ruleset, fault = self._read_rules()
+            if ruleset is None:
+                assert fault is not None
+                self.refused = str(fault)
+                return Reload(errors=tuple(str(error) for error in fault.errors))
+            position = None
+            if ruleset.bundle != self.runner.newest_rules().bundle:
+                position = self.gateway.activate(ruleset)
+                self.runner.wait_for(position, 10.0)
+            self.store.catalog = ruleset.catalog
+            self.refused = None
+            return Reload(position=position, version=ruleset.version, count=len(ruleset.rules))
+
+    # --- for the server
+
+    @property
+    def store_url(self) -> str:
+        return self.settings.store or f"chdb://{self.directory.store.resolve()}"
+
+    def sink_states(self) -> list[SinkState]:
+        return [sink.state for sink in self.sinks]
+
+    def services(self, auth: Auth, *, version: str, time_scale: float = 1.0) -> Services:
+        """What the web server is given. ``time_scale``: how much faster than the wall clock the system's clock runs."""
+        import dashboards
+        from dashboards.server.services import Services
+        from dashboards.server.services import Settings as ServerSettings
+
+        board = Path(dashboards.__file__).parent / "board" / "dist"
+        return Services(
+            auth=auth,
+            clock=self.clock,
+            registry=self.metrics.registry,
+            gateway=self.gateway,
+            event_log=self.event_log,
+            transition_log=self.transition_log,
+            live=self.live,
+            store=self.store,
+            runner=self.runner,
+            refused=lambda: self.refused,
+            reload=self.reload,
+            sinks=self.sink_states,
+            pulse=self.gateway.pulse,
+            board=board if board.is_dir() else None,
+            settings=ServerSettings(
+                behind_proxy=self.settings.behind_proxy, zone=self.settings.zone, version=version, time_scale=time_scale
+            ),
+        )
+
+    # --- the end
+
+    def close(self) -> None:
+        """Stops everything in the reverse order of its start; what was accepted is on the disk. May be called twice."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _apply(live: Live, entries: Sequence[Entry]) -> None:
+    live.apply(transition(entry) for entry in entries if entry.kind == "transition")
+
+
+def _ignore(_count: int) -> None:
+    """A sink's handler answers nothing."""
