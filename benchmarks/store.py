@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from events.times import format_ms
-from events.transition import Evidence, Transition, alert_id, at
+from events.transition import Evidence, Key, Transition, alert_id, at
 from sinks.filters import Filter
 from sinks.store.store import Store
 from streams.log.entry import Entry, events_entry, transition_entry
@@ -35,14 +35,14 @@ def main(total: int, directory: Path) -> None:
     print(f"sizes                           {store.sizes()}")
     key = {"subject": "S17", "metric": "w01018"}
     end_ms = START_MS + total // 2_000 * 1_000
-    _ask("events, newest 100", lambda: store.events())
+    _ask("events, newest 100", store.events)
     _ask("events of a subject", lambda: store.events(Filter(subject="S17")))
     _ask("evidence, an hour", lambda: store.evidence("sensor", key, end_ms - 3_600_000, end_ms, ["e17"]))
     _ask("series, all", lambda: store.series("sensor", key, "value", START_MS, end_ms, limit_field="limit"))
-    _ask("alerts, first page", lambda: store.alerts())
+    _ask("alerts, first page", store.alerts)
     _ask("alerts, red and open", lambda: store.alerts(Filter(severity=frozenset({"red"}), state=frozenset({"open"}))))
     _ask("one alert", lambda: store.alert_history(_alert(77).alert))
-    _ask("trend by hour", lambda: store.trend())
+    _ask("trend by hour", store.trend)
     _ask("subject", lambda: store.subject("S17"))
     print(f"after all that                  {_rss_mb():8.0f} MB")
     store.close()
@@ -90,7 +90,7 @@ def _events(store: Store, total: int) -> None:
 
 def _alert(number: int) -> Transition:
     opened_ms = START_MS + number * 1_000
-    key = {"subject": f"S{number % 500}"}
+    key: Key = {"subject": f"S{number % 500}"}
     severity = ("red", "orange", "yellow", "blue")[number % 4]
     return Transition(
         seq=number + 1,
@@ -102,11 +102,11 @@ def _alert(number: int) -> Transition:
         version="1c0ffee2",
         domain="environment",
         severity=severity,
-        key={**key},
+        key=key,
         region="530102",
-        subject=key["subject"],
+        subject=f"S{number % 500}",
         measures={"mean": 61.2, "limit": 60.0, "n": 58},
-        evidence=Evidence("sensor", {**key}, at(opened_ms - 3_600_000), at(opened_ms), (f"e{number}",)),
+        evidence=Evidence("sensor", key, at(opened_ms - 3_600_000), at(opened_ms), (f"e{number}",)),
         title={"zh": "化学需氧量小时均值超标", "en": "Hourly mean COD above the permit limit"},
         summary={"zh": "S1 COD 小时均值 61.2 mg/L，限值 60", "en": "S1: hourly mean COD 61.2 mg/L, limit 60"},
         state="open",

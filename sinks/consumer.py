@@ -11,7 +11,8 @@ from streams.log.entry import Entry
 
 _FIRST_WAIT_S = 0.5
 _MOST_WAIT_S = 30.0
-_IDLE_WAIT_S = 1.0
+#: Between two looks at whether to stop.
+_IDLE_WAIT_S = 0.2
 _ERROR_CHARS = 400
 
 

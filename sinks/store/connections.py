@@ -70,6 +70,15 @@ _WRITE_SETTINGS: dict[str, int] = {
     # The server's defaults forbid a pause this long between the parts of one insert.
     "max_execution_time": 300,
 }
+#: A backup takes as long as it takes, in small bites.
+_BULK_SETTINGS: dict[str, int] = {
+    "max_memory_usage": 1_000_000_000,
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "max_block_size": 16_384,
+    "min_insert_block_size_rows": 200_000,
+    "min_insert_block_size_bytes": 100_000_000,
+}
 _UNKNOWN_DATABASE = 81
 _BUSY_CODES = frozenset({159, 160, 202, 241, 252, 307, 396})
 _FULL_CODES = frozenset({243})
@@ -130,6 +139,17 @@ class Connections:
                 yield self._report
         finally:
             self._report_lock.release()
+
+    @contextmanager
+    def bulk(self) -> Iterator[Client]:
+        """A connection of its own, closed afterwards, that may take any time."""
+        self._check()
+        with named(self.place):
+            client = _connect(self.url, _BULK_SETTINGS)
+            try:
+                yield client
+            finally:
+                client.close()
 
     def _take(self) -> Client:
         with self._state:

@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
 import polars as pl
 
+from events.instants import parse_column
 from events.times import parse_instant
 from events.transition import RANK, Transition, encode, key_json
 from streams.log.entry import DeadLetter, Entry, event_lines
@@ -57,7 +59,6 @@ _TRANSITION_SCHEMA = {
     "shadow": pl.Boolean,
     "body": pl.Binary,
 }
-_TO_SECONDS = 19
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -115,33 +116,15 @@ def _events(entry: Entry) -> pl.DataFrame:
 
 
 def times_ms(times: Sequence[str | int]) -> pl.Series:
-    """Accepted event times (RFC 3339 or epoch milliseconds) -> Int64 epoch milliseconds.
-
-    The part up to the seconds is read in columns; fractions with offsets are few, and each is read once.
-    """
+    """Accepted event times (RFC 3339 or epoch milliseconds) -> Int64 epoch milliseconds."""
     if all(type(time) is int for time in times):
         return pl.Series(times, dtype=pl.Int64)
-    text = pl.Series([time if type(time) is str else "" for time in times], dtype=pl.String)
-    whole = text.str.slice(0, _TO_SECONDS).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False)
-    rest = text.str.slice(_TO_SECONDS)
-    offsets = {end: _rest_ms(end) for end in rest.unique().to_list()}
-    ms = whole.cast(pl.Int64) + rest.replace_strict(offsets, default=None, return_dtype=pl.Int64)
-    if not ms.null_count():
-        return ms
-    odd = ms.is_null().to_list()
-    slow = [
-        (time if isinstance(time, int) else parse_instant(time)) if is_odd else value
-        for time, value, is_odd in zip(times, ms.to_list(), odd, strict=True)
-    ]
-    return pl.Series(slow, dtype=pl.Int64)
-
-
-def _rest_ms(rest: str) -> int | None:
-    """``.123+08:00`` -> what it adds to the time before it; None for what is no such ending."""
-    try:
-        return parse_instant(f"1970-01-01T00:00:00{rest}")
-    except ValueError:
-        return None
+    texts = pl.Series([time if type(time) is str else "" for time in times], dtype=pl.String)
+    ms, known = parse_column(texts)
+    for row in np.flatnonzero(~known).tolist():
+        time = times[row]
+        ms[row] = parse_instant(time) if isinstance(time, str) else time
+    return pl.Series(ms, dtype=pl.Int64)
 
 
 def dead_letters(letters: Iterable[DeadLetter]) -> pl.DataFrame:

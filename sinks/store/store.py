@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from events.feeds import DAY_MS, FeedCatalog
 from sinks.store.connections import Connections
+from sinks.store.dump import dump, load
 from sinks.store.errors import StoreMismatch
 from sinks.store.migrate import migrate
 from sinks.store.reads import Reads
@@ -115,6 +118,16 @@ class Store(Reads, Writes):
                     client.command(f"ALTER TABLE {table} DELETE WHERE {gone}", parameters=values)
                 deleted[str(name)] = deleted.get(str(name), 0) + int(count)
         return deleted
+
+    def dump(self, directory: Path, upto: Mapping[str, int] | None = None) -> dict[str, int]:
+        """All rows as files: see :func:`sinks.store.dump.dump`."""
+        return dump(self._connections, directory, upto or {})
+
+    def load(self, directory: Path) -> dict[str, int]:
+        """The reverse of :meth:`dump`, into an empty store: see :func:`sinks.store.dump.load`."""
+        rows = load(self._connections, directory)
+        self.forget_positions()
+        return rows
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes on disk of each table."""

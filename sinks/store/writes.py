@@ -62,6 +62,11 @@ class Writes:
                 mark.position = int(client.query(f"SELECT max({column}) FROM {table}").result_rows[0][0])
         return mark.position
 
+    def forget_positions(self) -> None:
+        """Asks the tables anew how far they are filled: after something else than an insert has changed them."""
+        for mark in self._marks.values():
+            mark.position = None
+
     def _insert(self, table: str, frame: pl.DataFrame) -> int:
         if frame.is_empty():
             return 0
