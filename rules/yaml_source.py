@@ -226,23 +226,36 @@ class _Composer:
         raise RuleErrors(self.errors)
 
 
+_ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
+_ESCAPED_SPACE = "tnrve \t\n_NLP"
+
+
 def _find_loosely(raw: str, text: str, offset: int) -> int:
-    """Where the character ``text[offset]`` stands in ``raw``, whose line breaks and indentation differ from the text's."""
-    position = 0
-    if raw[:1] in ("|", ">"):
-        position = raw.find("\n") + 1
-    elif raw[:1] in ("'", '"'):
-        position = 1
+    """Where the character ``text[offset]`` stands in ``raw``: both are walked by what is no white space, which folding changes."""
+    quote = raw[:1] if raw[:1] in ("'", '"') else ""
+    position = raw.find("\n") + 1 if raw[:1] in ("|", ">") else len(quote)
     for character in text[:offset]:
-        if character.isspace():
-            continue
-        found = raw.find(character, position)
-        if found < 0:
-            return position
-        position = found + 1
-    while position < len(raw) and raw[position].isspace():
-        position += 1
+        if not character.isspace():
+            position = _after(raw, _skip_space(raw, position, quote), quote)
+    return min(_skip_space(raw, position, quote), len(raw))
+
+
+def _skip_space(raw: str, position: int, quote: str) -> int:
+    while position < len(raw):
+        if raw[position].isspace():
+            position += 1
+        elif quote == '"' and raw[position] == "\\" and raw[position + 1 : position + 2] in _ESCAPED_SPACE:
+            position += 2
+        else:
+            break
     return position
+
+
+def _after(raw: str, position: int, quote: str) -> int:
+    """Behind the one character, escaped or not, at ``position``."""
+    if quote == '"' and raw[position : position + 1] == "\\":
+        return position + 2 + _ESCAPE_DIGITS.get(raw[position + 1 : position + 2], 0)
+    return position + (2 if quote == "'" and raw[position : position + 2] == "''" else 1)
 
 
 def _yaml_hint(message: str) -> str:
