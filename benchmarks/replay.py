@@ -17,11 +17,11 @@ from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-import numpy as np  # noqa: E402 - the thread count must be set first
-import polars as pl  # noqa: E402
+import numpy as np
+import polars as pl
 
-from rules.load import load_rules  # noqa: E402
-from streams.replay import replay  # noqa: E402
+from rules.load import load_rules
+from streams.replay import replay
 
 START_MS = 1_767_225_600_000
 RULES = """

@@ -9,7 +9,7 @@ from functools import lru_cache
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - formatted with a Z of our own, which is twice as fast
 _MS = timedelta(milliseconds=1)
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -35,7 +35,7 @@ def format_ms(ms: int) -> str:
     return f"{(_EPOCH_NAIVE + timedelta(milliseconds=ms)).isoformat(timespec='milliseconds')}Z"
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: object) -> int:
     """``500ms``, ``90s``, ``5m``, ``1h``, ``1d``, ``2w`` -> milliseconds. ValueError on anything else."""
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:

@@ -6,6 +6,8 @@ events were cut into batches; a spread is kept as count, mean and squared distan
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -42,28 +44,28 @@ def _rows(codes: Any, lo: int, hi: int, n: Any) -> None:
 def _sums(codes: Any, x: Any, lo: int, hi: int, s: Any) -> None:
     for i in range(lo, hi):
         v = x[i]
-        if v == v:
+        if not isnan(v):
             s[codes[i]] += v
 
 
 @njit
 def _counts(codes: Any, x: Any, lo: int, hi: int, c: Any) -> None:
     for i in range(lo, hi):
-        if x[i] == x[i]:
+        if not isnan(x[i]):
             c[codes[i]] += 1
 
 
 @njit
 def _least(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
     for i in range(lo, hi):
-        if x[i] < out[codes[i]]:
+        if x[i] < out[codes[i]]:  # noqa: PLR1730 - a NaN must leave it as it is
             out[codes[i]] = x[i]
 
 
 @njit
 def _greatest(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
     for i in range(lo, hi):
-        if x[i] > out[codes[i]]:
+        if x[i] > out[codes[i]]:  # noqa: PLR1730 - likewise
             out[codes[i]] = x[i]
 
 
@@ -72,7 +74,7 @@ def _spread(codes: Any, x: Any, lo: int, hi: int, c: Any, mean: Any, m2: Any) ->
     """``c`` is counted here too: Welford's step needs the count at each event."""
     for i in range(lo, hi):
         v = x[i]
-        if v == v:
+        if not isnan(v):
             k = codes[i]
             c[k] += 1
             d = v - mean[k]
@@ -83,14 +85,14 @@ def _spread(codes: Any, x: Any, lo: int, hi: int, c: Any, mean: Any, m2: Any) ->
 @njit
 def _first(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
     for i in range(lo, hi):
-        if x[i] == x[i] and out[codes[i]] != out[codes[i]]:
+        if isnan(out[codes[i]]) and not isnan(x[i]):
             out[codes[i]] = x[i]
 
 
 @njit
 def _last(codes: Any, x: Any, lo: int, hi: int, out: Any) -> None:
     for i in range(lo, hi):
-        if x[i] == x[i]:
+        if not isnan(x[i]):
             out[codes[i]] = x[i]
 
 
@@ -189,13 +191,13 @@ def _where_any(values: Floats, c: Floats, least: int = 1) -> Floats:
 
 
 _KERNELS = {"s": _sums, "min": _least, "max": _greatest, "first": _first, "last": _last}
-_FINISH = {
-    "count": lambda stats, c: c.astype(np.int64),
+_FINISH: dict[str, Callable[[Stats, Floats], NDArray[Any]]] = {
+    "count": lambda _, c: c.astype(np.int64),
     "sum": lambda stats, c: _where_any(stats["s"], c),
     "avg": lambda stats, c: _where_any(stats["s"] / np.maximum(c, 1), c),
     "min": lambda stats, c: _where_any(stats["min"], c),
     "max": lambda stats, c: _where_any(stats["max"], c),
     "stddev": lambda stats, c: _where_any(np.sqrt(np.maximum(stats["m2"], 0.0) / np.maximum(c - 1, 1)), c, 2),
-    "first": lambda stats, c: stats["first"],
-    "last": lambda stats, c: stats["last"],
+    "first": lambda stats, _: stats["first"],
+    "last": lambda stats, _: stats["last"],
 }

@@ -105,12 +105,25 @@ class AlertBook:
             changes |= {"severity": last.severity} | _closing(last, rule.auto_resolve, opening.at_ms)
         self._put(_next(last, type_, opening.at_ms, **changes), cause, opening.at_ms)
 
-    def close(self, alert: str, at_ms: int, *, auto_resolve: frozenset[str], cause: int, reason: str | None = None) -> None:
+    def close(
+        self,
+        alert: str,
+        at_ms: int,
+        *,
+        auto_resolve: frozenset[str],
+        cause: int,
+        count: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         """Time, or the end of its rule, closed the alert."""
         last = self.get(alert)
         if last is None or last.condition == "cleared":
             return
-        self._put(_next(last, "closed", at_ms, **_closing(last, auto_resolve, at_ms), reason=reason), cause, at_ms)
+        changes = _closing(last, auto_resolve, at_ms) | {
+            "reason": reason,
+            "count": last.count if count is None else count,
+        }
+        self._put(_next(last, "closed", at_ms, **changes), cause, at_ms)
 
     def act(self, act: Act) -> Transition | None:
         """A person's act. -> the new transition, or None and a refusal with its reason."""

@@ -22,7 +22,9 @@ _STALE_MS = 86_400_000
 
 
 @njit
-def _emit(row: Any, kind: int, evaluation: int, slot: int, at: int, rank: int, count: int, opened: int) -> None:
+def _emit(
+    row: Any, kind: int, evaluation: int, slot: int, at: int, rank: int, count: int, opened: int, last_row: int
+) -> None:
     row[0] = kind
     row[1] = evaluation
     row[2] = slot
@@ -30,6 +32,7 @@ def _emit(row: Any, kind: int, evaluation: int, slot: int, at: int, rank: int, c
     row[4] = rank
     row[5] = count
     row[6] = opened
+    row[7] = last_row
 
 
 @njit
@@ -38,8 +41,8 @@ def _run(
     at: Any,
     verdict: Any,
     clear: Any,
-    has_clear: bool,
-    in_arrival_order: bool,
+    has_clear: bool,  # noqa: FBT001 - compiled code takes no keywords
+    in_arrival_order: bool,  # noqa: FBT001 - likewise
     hold: int,
     update_every: int,
     clear_after: int,
@@ -52,11 +55,12 @@ def _run(
     opened: Any,
     count: Any,
     owner: Any,
+    last_row: Any,
     free: Any,
     heap: Any,
     out: Any,
 ) -> int:
-    """``heap``: [free slots on the stack ``free``, slots ever used]. ``out``: rows of kind, row, slot, at, rank, count, opened."""
+    """``heap``: [free slots on the stack ``free``, slots ever used]. ``out``: rows as :class:`Change` reads them."""
     emitted = 0
     for i in range(len(code)):
         k = code[i]
@@ -90,7 +94,7 @@ def _run(
             opened[s] = _NEVER
             count[s] = 0
         if rank[s] > 0 and clear_after >= 0 and t > last_true[s] + clear_after:
-            _emit(out[emitted], CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s])
+            _emit(out[emitted], CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s], last_row[s])
             emitted += 1
             rank[s] = 0
             run_start[s] = _NEVER
@@ -98,14 +102,15 @@ def _run(
             if rank[s] > 0:
                 count[s] += 1
                 last_true[s] = t
+                last_row[s] = i
                 if v > rank[s]:
                     rank[s] = v
                     last_emit[s] = t
-                    _emit(out[emitted], ESCALATE, i, s, t, v, count[s], opened[s])
+                    _emit(out[emitted], ESCALATE, i, s, t, v, count[s], opened[s], last_row[s])
                     emitted += 1
                 elif t - last_emit[s] >= update_every:
                     last_emit[s] = t
-                    _emit(out[emitted], UPDATE, i, s, t, rank[s], count[s], opened[s])
+                    _emit(out[emitted], UPDATE, i, s, t, rank[s], count[s], opened[s], last_row[s])
                     emitted += 1
             else:
                 if run_start[s] == _NEVER:
@@ -115,13 +120,14 @@ def _run(
                     rank[s] = v
                     opened[s] = t
                     last_true[s] = t
+                    last_row[s] = i
                     last_emit[s] = t
                     count[s] = 1
-                    _emit(out[emitted], OPEN, i, s, t, v, 1, t)
+                    _emit(out[emitted], OPEN, i, s, t, v, 1, t, i)
                     emitted += 1
         elif rank[s] > 0:
             if wipes or not has_clear:
-                _emit(out[emitted], CLOSE, i, s, t, rank[s], count[s], opened[s])
+                _emit(out[emitted], CLOSE, i, s, t, rank[s], count[s], opened[s], last_row[s])
                 emitted += 1
                 rank[s] = 0
                 run_start[s] = _NEVER
@@ -133,17 +139,20 @@ def _run(
 class Change(NamedTuple):
     """Something happened to the episode in ``slot``. ``row``: the evaluation at fault; None where only time passed.
 
-    ``no_later_than`` is the row whose evaluation found the time passed, None where the watermark did.
+    ``no_later_than`` is the row whose evaluation found the time passed, None where the watermark did. ``no_earlier_than`` is the
+    row of the last true evaluation where it is of this stretch.
     """
 
     kind: int
     row: int | None
     no_later_than: int | None
+    no_earlier_than: int | None
     slot: int
     code: int
     at: int
     rank: int
-    count: int
+    #: true evaluations so far
+    trues: int
     opened: int
 
 
@@ -163,18 +172,21 @@ class Evaluations:
 class Episodes:
     """The open and pending episodes of one rule."""
 
-    def __init__(self, *, hold_ms: int, update_every_ms: int, clear_after_ms: int | None, in_arrival_order: bool) -> None:
+    def __init__(
+        self, *, hold_ms: int, update_every_ms: int, clear_after_ms: int | None, in_arrival_order: bool
+    ) -> None:
         self._hold = hold_ms
         self._update_every = update_every_ms
         self._clear_after = -1 if clear_after_ms is None else clear_after_ms
         self._in_arrival_order = in_arrival_order
         #: nothing is due to close by time before this instant (a lower bound, so that idle rules cost nothing)
         self._next_due = -NEVER
-        self._slots: Ints = np.full(64, -1, np.int32)  # type: ignore[assignment]
+        self._slots: Ints = np.full(64, -1, np.int32)
         self._last_eval: Ints = np.full(64 if in_arrival_order else 0, NEVER, np.int64)
         self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
         self._times: dict[str, Ints] = {
-            name: np.full(64, NEVER, np.int64) for name in ("last_true", "last_emit", "run_start", "opened", "count", "owner")
+            name: np.full(64, NEVER, np.int64)
+            for name in ("last_true", "last_emit", "run_start", "opened", "count", "owner", "last_row")
         }
         self._free: Ints = np.zeros(64, np.int64)
         self._heap: Ints = np.zeros(2, np.int64)
@@ -192,7 +204,7 @@ class Episodes:
             return []  # nothing is open or pending, and nothing holds
         self._make_room(int(self._heap[1]) + true)
         times = self._times
-        out = np.empty((2 * n, 7), np.int64)
+        out = np.empty((2 * n, 8), np.int64)
         clear = evaluations.clear
         emitted = _run(
             evaluations.code,
@@ -213,6 +225,7 @@ class Episodes:
             times["opened"],
             times["count"],
             times["owner"],
+            times["last_row"],
             self._free,
             self._heap,
             out,
@@ -225,6 +238,7 @@ class Episodes:
                 kind,
                 row if row >= 0 else None,
                 None if row >= 0 else -1 - row,
+                last_row if last_row >= 0 else None,
                 slot,
                 int(owner[slot]),
                 at,
@@ -232,7 +246,7 @@ class Episodes:
                 count,
                 opened,
             )
-            for kind, row, slot, at, rank, count, opened in out[:emitted].tolist()
+            for kind, row, slot, at, rank, count, opened, last_row in out[:emitted].tolist()
         ]
 
     def expire(self, before: int) -> list[Change]:
@@ -250,6 +264,7 @@ class Episodes:
                         CLOSE,
                         None,
                         None,
+                        int(times["last_row"][slot]) if times["last_row"][slot] >= 0 else None,
                         slot,
                         int(times["owner"][slot]),
                         int(due[slot]),
@@ -262,6 +277,7 @@ class Episodes:
                 times["run_start"][slot] = NEVER
             live = due[rank > 0]
             self._next_due = int(live.min()) if len(live) else -NEVER
+        times["last_row"][:] = NEVER  # rows are those of one stretch
         # in arrival order an event of any age may come, and must still meet the instant of the last opening
         settled = before - _STALE_MS if self._in_arrival_order else before
         over = (rank == 0) & (times["run_start"] == NEVER) & (times["opened"] < settled) & (times["owner"] != NEVER)
@@ -281,8 +297,8 @@ class Episodes:
         used = int(self._heap[1])
         times = self._times
         live = (self._rank[:used] > 0) | (times["run_start"][:used] != NEVER)
-        owner: Ints = times["owner"][:used][live]
-        return owner[owner != NEVER]
+        busy: Ints = times["owner"][:used][live & (times["owner"][:used] != NEVER)]
+        return busy
 
     def renumber(self, renumbering: Renumbering) -> None:
         """Keys that are not busy may be gone, and the others have new codes."""
@@ -302,7 +318,7 @@ class Episodes:
         self._heap[0] += 1
 
     def _make_room(self, slots: int) -> None:
-        self._rank = grown(self._rank, slots, 0)  # type: ignore[assignment]
+        self._rank = grown(self._rank, slots, 0)
         self._free = grown(self._free, slots, 0)
         self._times = {name: grown(array, slots, NEVER) for name, array in self._times.items()}
 

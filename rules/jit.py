@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 try:
-    from numba import njit as _njit
-except ImportError:  # pragma: no cover - exercised by test_without_numba in a process of its own
-    _njit = None
+    import numba
+
+    _compile: Callable[..., Any] | None = numba.njit(cache=True, nogil=True)
+except ImportError:  # exercised by test_without_numba in a process of its own
+    _compile = None
 
 
 def njit(function: F) -> F:
     """Compile on first use and keep the machine code on disk."""
-    return function if _njit is None else _njit(cache=True, nogil=True)(function)
+    return function if _compile is None else cast("F", _compile(function))

@@ -7,6 +7,7 @@ the tuple (128 bits in all: no two keys will meet). The values themselves stay i
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class KeyIndex:
             self.encode(values.get_columns())
         self._heard = grown(heard, self.size + 1, NEVER)
 
-    def code_of(self, key: Key, schema: dict[str, Any]) -> int:
+    def code_of(self, key: Mapping[str, object], schema: dict[str, Any]) -> int:
         """The code of one key given by its values, made if new (``expect`` lists keys before they were heard)."""
         return int(self.encode([pl.Series(b, [key[b]], dtype=schema[b]) for b in self.by])[0])
 

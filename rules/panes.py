@@ -61,7 +61,14 @@ class PaneTable:
     """All aggregates over one (where, by, window); shared by the rules that ask for the same."""
 
     def __init__(
-        self, *, mask: str | None, codes: str, keys: KeyIndex, window: Window, aggregates: list[Aggregate], plan: FeedPlan
+        self,
+        *,
+        mask: str | None,
+        codes: str,
+        keys: KeyIndex,
+        window: Window,
+        aggregates: list[Aggregate],
+        plan: FeedPlan,
     ) -> None:
         self._mask = mask
         self._codes = codes

@@ -9,6 +9,7 @@ in release order; expiry is first in, first out over all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def _single(v: float, a: Any, i: int, lay: Any) -> None:
     _blank(a, i, lay)
     if lay[_N] >= 0:
         a[i, lay[_N]] = 1.0
-    if v == v:
+    if not isnan(v):
         for stat in range(_C, len(lay)):
             if lay[stat] >= 0:
                 a[i, lay[stat]] = v
@@ -245,7 +246,14 @@ class SlidingTable:
     """All aggregates over one (where, by, sliding window); shared by the rules that ask for the same."""
 
     def __init__(
-        self, *, mask: str | None, codes: str, keys: KeyIndex, window: Window, aggregates: list[Aggregate], plan: FeedPlan
+        self,
+        *,
+        mask: str | None,
+        codes: str,
+        keys: KeyIndex,
+        window: Window,
+        aggregates: list[Aggregate],
+        plan: FeedPlan,
     ) -> None:
         self._mask = mask
         self._codes = codes

@@ -18,7 +18,7 @@ from rules.errors import RuleError, RuleErrors
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 #: Values in one file, with every alias counted as what it stands for.
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?\d{1,18}")

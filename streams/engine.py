@@ -11,8 +11,11 @@ from events.record import Act, Activation, End, EventBatch, Record, Tick
 from rules.arrays import NEVER, Ints
 from rules.book import AlertBook, Outcome
 from rules.kinds.absent import Absent
+from rules.kinds.runtime import Runtime
 from rules.load import load_bundle
 from rules.model import RuleSet
+from rules.panes import PaneTable
+from rules.sliding import SlidingTable
 from rules.stretch import Passage
 from streams import snapshot
 from streams.program import Program
@@ -57,9 +60,8 @@ class Engine:
         """Rule id -> matching events that had no whole key."""
         counts = {rule: runtime.keyless for (rule, _), runtime in self._program.runtimes.items()}
         for lane in self._program.lanes.values():
-            for table, runtimes in (*lane.panes, *lane.sliding):
-                for runtime in runtimes:
-                    counts[runtime.rule.id] = table.keyless
+            tables: list[tuple[PaneTable | SlidingTable, Sequence[Runtime]]] = [*lane.panes, *lane.sliding]
+            counts |= {runtime.rule.id: table.keyless for table, runtimes in tables for runtime in runtimes}
         return {rule: count for rule, count in counts.items() if count}
 
     @property
@@ -76,7 +78,11 @@ class Engine:
                 case Tick(pos, at_ms):
                     self._pass(np.array([pos], np.int64), np.array([at_ms], np.int64))
                 case End(pos, at_ms):
-                    self._pass(np.array([pos], np.int64), np.array([NEVER if at_ms is None else at_ms], np.int64), Halt)
+                    self._pass(
+                        np.array([pos], np.int64),
+                        np.array([self._marks.greatest if at_ms is None else at_ms], np.int64),
+                        Halt,
+                    )
                 case Act():
                     self._act(record)
                 case Activation():
@@ -102,6 +108,7 @@ class Engine:
         if len(names) > 1:
             rows_of = {name: (feeds == name).arg_true().to_numpy().astype(np.int64) for name in sorted(names)}
         movement = self._marks.advance(times, rows_of)
+        self._marks.greatest = max(self._marks.greatest, int(time.max()))
         self._frames += 1
         everything = np.arange(len(frame), dtype=np.int64)
         for feed, rows in rows_of.items():
@@ -165,7 +172,7 @@ class Engine:
         for runtime in self._program.runtimes.values():
             if isinstance(runtime, Absent) and runtime.rule.expect:
                 columns = {f: schema[self._program.catalog.column(runtime.rule.feed, f)] for f in runtime.rule.by}
-                runtime.expect([runtime.keys.code_of(dict(key), columns) for key in runtime.rule.expect], at_ms)
+                runtime.expect([runtime.keys.code_of(key, columns) for key in runtime.rule.expect], at_ms)
 
     def _act(self, act: Act) -> None:
         self.pos = act.pos

@@ -65,9 +65,9 @@ class Lane:
         released = self.release.take(arrived, on_time, passage)
         for table, windowed in self.panes:
             fired = table.take(released)
-            for rule in windowed:
-                rule.take(fired, passage)
-                rule.pass_time(passage)
+            for window in windowed:
+                window.take(fired, passage)
+                window.pass_time(passage)
         for slides, sliding in self.sliding:
             slid = slides.take(released)
             for slider in sliding:
@@ -143,7 +143,10 @@ class Program:
             lane = self.lanes[first.feed]
             keys = lane.index(first.by)
             aggregates: dict[str, Aggregate] = {
-                aggregate.key: aggregate for rule in group for measure in rule.measures for aggregate in measure.aggregates
+                aggregate.key: aggregate
+                for rule in group
+                for measure in rule.measures
+                for aggregate in measure.aggregates
             }
             assert first.window is not None
             make = SlidingTable if first.window.shape == "sliding" else PaneTable

@@ -43,7 +43,7 @@ def _opened(raw: BinaryIO, path: str) -> BinaryIO:
     if path.endswith(".gz"):
         return gzip.open(raw, "rb")  # type: ignore[return-value]
     if path.endswith(".zst"):
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)  # type: ignore[return-value]
+        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
     return raw
 
 

@@ -19,12 +19,12 @@ class Watermarks:
     def __init__(self, catalog: FeedCatalog) -> None:
         self.catalog = catalog
         self.clock = NEVER
+        #: the greatest event time, also where a receipt capped what it did to the clock
+        self.greatest = NEVER
         self._seen: dict[str, int] = {}
         self._mark: dict[str, int] = {}
 
-    def advance(
-        self, times: Ints, rows_of: dict[str, Ints | None], kind: type[Movement] | None = None
-    ) -> Movement:
+    def advance(self, times: Ints, rows_of: dict[str, Ints | None], kind: type[Movement] | None = None) -> Movement:
         """Take the next records. ``times``: what each moves the clock to (events: no later than their receipt).
 
         ``rows_of``: feed -> indices of its events in ``times``, None for all of them.
@@ -43,10 +43,11 @@ class Watermarks:
         return {feed: mark for feed in self.catalog.feeds if (mark := self.mark(feed)) > NEVER // 2}
 
     def state(self) -> dict[str, Any]:
-        return {"clock": self.clock, "seen": self._seen, "mark": self._mark}
+        return {"clock": self.clock, "greatest": self.greatest, "seen": self._seen, "mark": self._mark}
 
     def load(self, state: dict[str, Any]) -> None:
-        self.clock, self._seen, self._mark = state["clock"], state["seen"], state["mark"]
+        self.clock, self.greatest = state["clock"], state["greatest"]
+        self._seen, self._mark = state["seen"], state["mark"]
 
 
 class Movement:

@@ -61,7 +61,9 @@ class Timeline:
             if full["feed"] == "sensor":
                 full.setdefault("metric", "m")
             full["time"] = T0 + round(full.pop("t") * 1000)
-            lines.append(json.dumps({name: value for name, value in full.items() if value is not None}, ensure_ascii=False))
+            lines.append(
+                json.dumps({name: value for name, value in full.items() if value is not None}, ensure_ascii=False)
+            )
         decoded = self.decoder.decode("\n".join(lines).encode())
         assert not decoded.rejected, decoded.rejected
         first = self.pos - len(lines) + 1

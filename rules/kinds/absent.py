@@ -141,7 +141,7 @@ class Absent(Runtime):
     def _grow(self) -> None:
         size = self.keys.size
         self._last = grown(self._last, size, NEVER)
-        self._state = grown(self._state, size, HEARD)  # type: ignore[assignment]
+        self._state = grown(self._state, size, HEARD)
         self._region = grown(self._region, size, -1)
 
     def resolve(self, alert: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from events.times import format_ms
 from events.transition import Evidence
 from rules.book import AlertBook, Opening
@@ -32,22 +31,19 @@ class Each(EpisodeRuntime):
         """All events of the feed as they came, late ones too."""
         rows, keyless = stretch.select(self._mask, self._codes)
         self.keyless += keyless
-        if len(rows) == len(stretch):
-            rows = slice(None)  # type: ignore[assignment]
-        causes = stretch.cause[rows]
+        some = slice(None) if len(rows) == len(stretch) else rows  # a slice copies nothing
         evaluations = Evaluations(
-            stretch.columns[self._codes][rows],
-            stretch.time[rows],
-            stretch.columns[self._verdict][rows],
-            stretch.columns[self._clear][rows] if self._clear else None,
+            stretch.columns[self._codes][some],
+            stretch.time[some],
+            stretch.columns[self._verdict][some],
+            stretch.columns[self._clear][some] if self._clear else None,
         )
 
         def describe(change: Change) -> Opening:
             assert change.row is not None
-            row = change.row if isinstance(rows, slice) else int(rows[change.row])
-            return self._describe(stretch, row, change)
+            return self._describe(stretch, int(rows[change.row]), change)
 
-        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, causes, stretch.passage)
+        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, stretch.cause[some], stretch.passage)
 
     def _describe(self, stretch: Stretch, row: int, change: Change) -> Opening:
         when = format_ms(change.at)

@@ -74,9 +74,14 @@ class EpisodeRuntime(Runtime):
         )
         self._alert_of: dict[int, str | None] = {}  # by slot
         self._code_of: dict[str, int] = {}  # by alert
+        #: of the evaluations of the stretch in hand
+        self._causes: Any = None
 
-    def apply(self, changes: list[Change], describe: Callable[[Change], Opening], causes: Any, passage: Passage) -> None:
+    def apply(
+        self, changes: list[Change], describe: Callable[[Change], Opening], causes: Any, passage: Passage
+    ) -> None:
         """Turn changes of episodes into transitions. ``causes[row]``: the record at fault for an evaluation."""
+        self._causes = causes
         for change in changes:
             if change.row is None:
                 self._close_by_time(change, causes, passage)
@@ -93,7 +98,7 @@ class EpisodeRuntime(Runtime):
             if alert is None:
                 continue
             type_ = "closed" if change.kind == CLOSE else "escalated" if change.kind == ESCALATE else "updated"
-            self.book.follow(alert, type_, self.rule, opening, count=change.count, cause=cause)
+            self.book.follow(alert, type_, self.rule, opening, count=change.trues, cause=cause)
             if change.kind == CLOSE:
                 self._forget(change.slot)
 
@@ -101,16 +106,18 @@ class EpisodeRuntime(Runtime):
         """Close what is due by the watermark."""
         before = passage.end if self.closes_when_passed else passage.end + 1
         for change in self.episodes.expire(before):
-            self._close_by_time(change, None, passage)
+            self._close_by_time(change, self._causes, passage)
 
     def _close_by_time(self, change: Change, causes: Any, passage: Passage) -> None:
         index = int(passage.passed(change.at) if self.closes_when_passed else passage.reached(change.at))
         if change.no_later_than is not None:
             index = min(index, int(causes[change.no_later_than]))
+        if change.no_earlier_than is not None:
+            index = max(index, int(causes[change.no_earlier_than]))
         alert = self._alert_of.get(change.slot)
         if alert is not None:
             cause = passage.position(index)
-            self.book.close(alert, change.at, auto_resolve=self.rule.auto_resolve, cause=cause)
+            self.book.close(alert, change.at, auto_resolve=self.rule.auto_resolve, count=change.trues, cause=cause)
         self._forget(change.slot)
 
     def _forget(self, slot: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from events.times import format_ms
 from events.transition import Evidence
-from rules.arrays import Ints, Renumbering
+from rules.arrays import Bools, Ints, Renumbering
 from rules.book import AlertBook, Opening
 from rules.keys import KeyIndex
 from rules.kinds.runtime import Runtime, event_value
@@ -62,7 +62,7 @@ class Sequence(Runtime):
         self._open: dict[str, None] = {}
         self._last_absent = rule.sequence[-1].absent
 
-    def arrive(self, feed: str, stretch: Stretch, on_time: Ints, positions: Ints) -> None:
+    def arrive(self, feed: str, stretch: Stretch, on_time: Bools, positions: Ints) -> None:
         """On-time events of one of the rule's feeds, in arrival order, to be released by the least of the feeds' watermarks."""
         roles_column, codes_column = self._columns[feed]
         roles, codes = stretch.columns[roles_column], stretch.columns[codes_column]
