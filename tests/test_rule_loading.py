@@ -495,7 +495,7 @@ def test_a_key_has_one_type_in_all_steps():
     )
     text = "rules:\n  - {id: a, title: t, severity: red, within: 1h, by: k, sequence: [{feed: one}, {feed: two}]}\n"
     with pytest.raises(
-        RuleErrors, match="r.yaml:2:54: k must have one type in all steps: string in one, integer in two"
+        RuleErrors, match=r"r.yaml:2:54: k must have one type in all steps: string in one, integer in two"
     ):
         load_rules({"r.yaml": text}, catalog)
 
@@ -526,7 +526,7 @@ def test_an_id_is_taken_once():
     """Two rules of one id are a fault of the second, also across files and beside other faults."""
     with pytest.raises(RuleErrors) as caught:
         load_rules({"a.yaml": HEAD + EACH, "b.yaml": HEAD + EACH.replace("red", "rot")})
-    assert [str(error) for error in caught.value.errors][0] == "b.yaml:2:9: the id a is taken (by the rule at a.yaml:2)"
+    assert str(caught.value.errors[0]) == "b.yaml:2:9: the id a is taken (by the rule at a.yaml:2)"
     assert len(caught.value.errors) == 2
 
 
@@ -578,7 +578,7 @@ def test_a_bomb_is_a_fault_within_seconds(text):
     """Nesting, aliases, length and number are bounded, whatever the file holds."""
     begun = time.monotonic()
     assert 1 <= len(errors_of(text)) <= 201
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 3
 
 
 def test_a_directory_that_is_not_there(tmp_path):
