@@ -29,5 +29,5 @@ export default defineConfig({
       "/signin": { target: server },
     },
   },
-  test: { environment: "happy-dom", include: ["src/**/*.test.ts"] },
+  test: { environment: "node", include: ["src/**/*.test.ts"] },
 });

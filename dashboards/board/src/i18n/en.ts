@@ -58,7 +58,7 @@ export const en: Messages = {
   },
   list: {
     label: "Alerts",
-    severity: "",
+    severity: "Sev",
     time: "Opened",
     title: "Alert",
     detail: "What is seen",
@@ -67,7 +67,7 @@ export const en: Messages = {
     state: "State",
     age: "Latest",
     count_label: "{n} alerts",
-    more: "{n} new | {n} new",
+    more: "{n} new",
     showMore: "Show the new alerts",
     leaving: "No longer matches the filter",
     times: "{n} times",

@@ -18,7 +18,6 @@ export class AlertBook {
   readonly #alerts = new Map<string, Alert>();
   readonly #limit: number;
   #fallen = 0;
-  #newestSeq = 0;
 
   constructor(limit = BOOK_LIMIT) {
     this.#limit = limit;
@@ -33,10 +32,6 @@ export class AlertBook {
     return this.#fallen;
   }
 
-  get newestSeq(): number {
-    return this.#newestSeq;
-  }
-
   get(id: string): Alert | undefined {
     return this.#alerts.get(id);
   }
@@ -47,7 +42,6 @@ export class AlertBook {
 
   clear(): void {
     this.#alerts.clear();
-    this.#newestSeq = 0;
   }
 
   apply(transitions: readonly Transition[]): Change {
@@ -55,7 +49,6 @@ export class AlertBook {
     const changed = new Set<string>();
     let repeated = 0;
     for (const next of transitions) {
-      if (next.seq > this.#newestSeq) this.#newestSeq = next.seq;
       const known = this.#alerts.get(next.alert);
       if (known && known.n >= next.n) {
         repeated += 1;

@@ -67,7 +67,8 @@ export function layTiles(counts: ReadonlyMap<string, Counts>, within = ""): Tile
   const totals = new Map<string, Counts>();
   for (const [code, found] of counts) {
     if (only && within && !code.startsWith(only)) continue;
-    const key = code.slice(0, only && !code.startsWith(only) ? 2 : digits);
+    const known = PROVINCE_CODES.includes(code.slice(0, 2));
+    const key = !known ? code : code.slice(0, only && !code.startsWith(only) ? 2 : digits);
     let into = totals.get(key);
     if (!into) totals.set(key, (into = noCounts()));
     add(into, found);
@@ -79,12 +80,18 @@ export function layTiles(counts: ReadonlyMap<string, Counts>, within = ""): Tile
   const loose = [...new Set([...(only ? prefecturesOf(only) : []), ...totals.keys()])].filter((code) => !placed.has(code)).sort();
   let row = places.reduce((most, [, , r]) => Math.max(most, r + 1), 0);
   const all: Place[] = [...places];
-  loose.forEach((code, i) => all.push([code, i % columns, row + Math.floor(i / columns)]));
-  row += Math.ceil(loose.length / columns);
+  // What has no place stands at the end of the last row where there is room, else in rows of its own.
+  const free = row === 0 ? 0 : columns - 1 - Math.max(...places.filter(([, , r]) => r === row - 1).map(([, column]) => column));
+  if (loose.length <= free) loose.forEach((code, i) => all.push([code, columns - loose.length + i, row - 1]));
+  else {
+    loose.forEach((code, i) => all.push([code, i % columns, row + Math.floor(i / columns)]));
+    row += Math.ceil(loose.length / columns);
+  }
   const most = Math.max(1, ...[...totals.values()].map((c) => c.total));
   const tiles = all.map(([code, column, r]): Tile => {
     const found = totals.get(code) ?? noCounts();
-    const level = found.total === 0 ? 0 : Math.min(3, 1 + Math.floor((Math.log1p(found.total) / Math.log1p(most)) * 2.999));
+    const part = found.total / most;
+    const level = found.total === 0 ? 0 : part >= 0.6 ? 3 : part >= 0.2 ? 2 : 1;
     return { code, column, row: r, counts: found, highest: highestOf(found), level };
   });
   return { scale: only ? "province" : "country", province: only, columns, rows: Math.max(1, row), tiles };

@@ -1,4 +1,4 @@
-import { computed, reactive, ref, shallowRef, watch } from "vue";
+import { computed, nextTick, reactive, ref, shallowRef, watch } from "vue";
 import { ApiError, PAGE_LIMIT, api, apiUrl } from "../api/client";
 import { AlertStream } from "../api/stream";
 import { parseInstant } from "../format/time";
@@ -31,6 +31,8 @@ export const failure = shallowRef<ApiError | null>(null);
 export const summary = shallowRef<Summary | null>(null);
 const summaryBefore = shallowRef<Summary | null>(null);
 export const trend = shallowRef<Trend | null>(null);
+/** Pages are still coming in: rows take their places as they come, whoever looks. */
+export const filling = ref(false);
 /** More alerts match at the server than are held here. */
 export const truncated = ref(false);
 export const link = reactive<Link>({ stream: "connecting", attempt: 0, open_ms: serverNow(), answered_ms: serverNow() });
@@ -99,16 +101,23 @@ function baseQuery(): Record<string, string> {
 async function loadPages(query: Record<string, string>, room: number, mine: number): Promise<boolean> {
   let cursor = "";
   let count = 0;
-  do {
-    const page = await api.alerts({ ...baseQuery(), ...query, ...(cursor ? { cursor } : {}) });
-    if (mine !== run) return false;
-    const change = book.apply(page.items);
-    if (change.changed.length > 0) version.value += 1;
-    if (phase.value === "loading") phase.value = "ready";
-    count += page.items.length;
-    cursor = page.next ?? "";
-  } while (cursor && count < room);
-  return cursor !== "";
+  filling.value = true;
+  try {
+    do {
+      const page = await api.alerts({ ...baseQuery(), ...query, ...(cursor ? { cursor } : {}) });
+      if (mine !== run) return false;
+      const change = book.apply(page.items);
+      if (change.changed.length > 0) version.value += 1;
+      if (phase.value === "loading") phase.value = "ready";
+      count += page.items.length;
+      cursor = page.next ?? "";
+    } while (cursor && count < room);
+    return cursor !== "";
+  } finally {
+    // The list settles once more with the last page before it may hold.
+    await nextTick();
+    if (mine === run) filling.value = false;
+  }
 }
 
 async function load(mine: number): Promise<void> {

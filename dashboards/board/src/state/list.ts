@@ -2,7 +2,7 @@ import { computed, reactive, ref, shallowRef, watch } from "vue";
 import { NOTHING_SHOWN, hold, isReading, settle, type Shown } from "../model/reading";
 import { writeFilters } from "../model/filters";
 import { filters, wall } from "./address";
-import { phase, view } from "./board";
+import { filling, phase, view } from "./board";
 import { now, serverNow } from "./clock";
 
 /** What stands on the list while somebody reads it, and which row has the keyboard. */
@@ -32,7 +32,7 @@ function ids(): string[] {
 
 /** Let everything take its place, whoever reads. */
 export function settleNow(): void {
-  const known = settledKey === filterKey.value && shown.value.order.length > 0;
+  const known = !filling.value && settledKey === filterKey.value && shown.value.order.length > 0;
   shown.value = settle(shown.value, ids(), { markFresh: known });
   settledKey = filterKey.value;
   if (shown.value.fresh.size > 0) {
@@ -44,7 +44,7 @@ export function settleNow(): void {
 watch(
   [view, reading, phase, filterKey],
   () => {
-    if (phase.value !== "ready" || settledKey !== filterKey.value || !reading.value || shown.value.order.length === 0) settleNow();
+    if (phase.value !== "ready" || filling.value || settledKey !== filterKey.value || !reading.value || shown.value.order.length === 0) settleNow();
     else shown.value = hold(shown.value, ids());
   },
   { immediate: true },
