@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from sinks.live.fill import fill
 from sinks.live.memory import Live
 from sinks.store import rows
 from sinks.store.connections import public
-from sinks.store.errors import StoreBusy, StoreClosed, StoreDown, StoreInUse, StoreMismatch, StoreNewer
+from sinks.store.errors import StoreBusy, StoreClosed, StoreDown, StoreError, StoreInUse, StoreMismatch, StoreNewer
 from sinks.store.store import Store
 from streams.log.entry import Entry, dead_entry, events_entry, transition_entry
 from streams.log.sqlite import SqliteLog
@@ -275,6 +276,20 @@ def test_times_are_read_alike_in_columns_and_one_by_one() -> None:
         DAY0_MS,
         -1,
     ]
+
+
+def test_inserts_pass_through_the_stores_own_directory(
+    store: Store, log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not through the system's temporary one; nothing is left there, after a refused one, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    put(store, log, event(1))
+    staging = store._connections._staging
+    assert staging is not None
+    assert staging.stat().st_mode & 0o077 == 0
+    with pytest.raises(StoreError):
+        store._connections.insert("events", ["pos"], b"no arrow", form="ArrowStream", token="t")
+    assert list(staging.iterdir()) == []
 
 
 # --- evidence and series

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +100,7 @@ class Connections:
         self._report_lock = threading.Lock()
         self._report: Client | None = None
         self._writer = _first(url)
+        self._staging = self._make_staging()
 
     @property
     def place(self) -> str:
@@ -113,6 +114,37 @@ class Connections:
             self._check()
             with named(self.place):
                 yield self._writer
+
+    def insert(self, table: str, columns: Sequence[str], block: bytes, *, form: str, token: str) -> None:
+        """Writes one block in a ClickHouse format; a repeat of a ``token`` within the last thousand inserts does nothing."""
+        settings = {"insert_deduplication_token": token, "deduplicate_blocks_in_dependent_materialized_views": 1}
+        with self.writer() as client:
+            if self._staging is None:
+                client.raw_insert(table, column_names=columns, insert_block=block, fmt=form, settings=settings)
+                return
+            # The engine in this process reads inserts from files. The driver would put them into the system's temporary
+            # directory, where another disk may be full, and where a crash would leave people's data behind.
+            file = self._staging / f"{table}.{form.lower()}"
+            try:
+                file.write_bytes(block)
+                clause = ", ".join(f"{name} = {quoted(str(value))}" for name, value in settings.items())
+                client.command(
+                    f"INSERT INTO {table} ({', '.join(columns)}) FROM INFILE {quoted(str(file))} COMPRESSION 'none' "
+                    f"SETTINGS {clause} FORMAT {form}"
+                )
+            finally:
+                file.unlink(missing_ok=True)
+
+    def _make_staging(self) -> Path | None:
+        """Where inserts are put for the engine to read; emptied of what a crash left."""
+        place = directory_of(self.url) if self.embedded else None
+        if place is None:
+            return None
+        staging = place.resolve() / "inserts"
+        staging.mkdir(mode=0o700, exist_ok=True)
+        for left in staging.iterdir():
+            left.unlink()
+        return staging
 
     @contextmanager
     def reader(self) -> Iterator[Client]:
@@ -185,6 +217,11 @@ class Connections:
             for client in (*self._idle, self._report, self._writer):
                 if client is not None:
                     client.close()
+
+
+def quoted(text: str) -> str:
+    """A literal, for the few places where nothing can be bound."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def public(url: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import zstandard
 
-from sinks.store.connections import Connections, named
+from sinks.store.connections import Connections, named, quoted
 from sinks.store.errors import StoreMismatch, StoreNewer
 from sinks.store.migrate import migrations
 from sinks.store.writes import POSITIONS
@@ -86,9 +86,9 @@ def load(connections: Connections, directory: Path) -> dict[str, int]:
 def _load(connections: Connections, client: Client, path: Path, table: str, columns: list[str]) -> None:
     if connections.embedded:
         # The engine reads the file itself: the driver would inflate it into a temporary file first.
-        quoted = str(path.resolve()).replace("\\", "\\\\").replace("'", "\\'")
         client.command(
-            f"INSERT INTO {table} ({', '.join(columns)}) FROM INFILE '{quoted}' COMPRESSION 'zstd' FORMAT Native"
+            f"INSERT INTO {table} ({', '.join(columns)}) FROM INFILE {quoted(str(path.resolve()))} "
+            "COMPRESSION 'zstd' FORMAT Native"
         )
         return
     with named(connections.place), path.open("rb") as file:

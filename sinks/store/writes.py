@@ -79,17 +79,7 @@ class Writes:
             first, last = int(frame[column][0]), int(frame[column][-1])
             token = f"{self._session}:{table}:{first}-{last}:{frame.height}"
             try:
-                with self._connections.writer() as client:
-                    client.raw_insert(
-                        table,
-                        column_names=frame.columns,
-                        insert_block=rows.arrow(frame),
-                        fmt="ArrowStream",
-                        settings={
-                            "insert_deduplication_token": token,
-                            "deduplicate_blocks_in_dependent_materialized_views": 1,
-                        },
-                    )
+                self._connections.insert(table, frame.columns, rows.arrow(frame), form="ArrowStream", token=token)
             except StoreError:
                 # It may have gone through all the same, wholly or up to a month's end: ask before the next one.
                 self._marks[table].position = None
