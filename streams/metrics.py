@@ -85,7 +85,9 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
-        self.engine_pos = Gauge("fengsui_engine_position", "Where the engine stands in the log.", registry=self.registry)
+        self.engine_pos = Gauge(
+            "fengsui_engine_position", "Where the engine stands in the log.", registry=self.registry
+        )
         self.engine_up = Gauge(
             "fengsui_engine_up", "1 while the engine runs, 0 when it stopped on an error.", registry=self.registry
         )

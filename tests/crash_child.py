@@ -49,7 +49,9 @@ def _act(system: System, rng: random.Random) -> None:
     (entry, *_) = system.transitions.read(rng.randrange(newest), 1)
     alert = entries.transition(entry).alert
     try:
-        outcome = system.runner.act(alert, rng.choice(["ack", "note", "assign", "resolve", "reopen"]), "王", timeout_s=5)
+        outcome = system.runner.act(
+            alert, rng.choice(["ack", "note", "assign", "resolve", "reopen"]), "王", timeout_s=5
+        )
     except ActPending:
         return
     if isinstance(outcome, Transition):

@@ -110,6 +110,7 @@ class System:
         snapshots: SnapshotPolicy | None = None,
         transition_bytes: int = 1 << 30,
         tick_ms: int = 1_000,
+        state: str = "state",
     ) -> None:
         self.directory = directory
         self.now_ms = T0_MS
@@ -120,7 +121,7 @@ class System:
         self.runner = EngineRunner(
             self.events,
             self.transitions,
-            directory=directory / "state",
+            directory=directory / state,
             clock=self.clock,
             metrics=self.metrics,
             snapshots=snapshots,
@@ -132,7 +133,7 @@ class System:
             self.events,
             self.dead,
             clock=self.clock,
-            directory=directory / "state",
+            directory=directory / state,
             metrics=self.metrics,
         )
 

@@ -393,6 +393,10 @@ class Gateway:
             )
 
     def _settle(self, group: _Group, *, doubtful: bool) -> None:
+        try:
+            self._count(group)
+        except Exception:  # no figure is worth an answer
+            _log.exception("events were not counted")
         before = 0
         for at, parcel in enumerate(group.parcels):
             if doubtful and group.duplicate[at]:
@@ -406,6 +410,8 @@ class Gateway:
                     first_line=parcel.piece.before - before,
                 )
             before += parcel.piece.lines
+
+    def _count(self, group: _Group) -> None:
         for tally in group.tally:
             self._metrics.fate(tally.fate, tally.feed, tally.source, tally.events)
             if tally.fate == "accepted":
