@@ -224,8 +224,6 @@ class _Reader:
         self, node: yaml.Node, what: str, allowed: tuple[str, ...] = ()
     ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """(key, key node, value node) of a mapping, saying what is no mapping, no string, twice there, or not allowed."""
-        if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
-            return
         if not isinstance(node, yaml.MappingNode):
             self._say(node, f"{what} must be a mapping")
             return
@@ -281,6 +279,8 @@ class _Reader:
     def _feeds(self, root: yaml.Node | None) -> dict[str, Feed]:
         feeds: dict[str, Feed] = {}
         for _, _, block in self._items(root, "the file", ("feeds",)) if root else ():
+            if isinstance(block, yaml.ScalarNode) and block.tag == _NULL:
+                continue
             for name, key_node, node in self._items(block, "feeds"):
                 if len(feeds) >= MAX_FEEDS:
                     self._stop(key_node, f"more than {MAX_FEEDS} feeds")
