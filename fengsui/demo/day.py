@@ -15,18 +15,22 @@ from fengsui.demo.talk import Talk
 
 
 class Day:
-    """The province's events, line by line as they arrive. About 330 a minute, half a million a day."""
+    """The province's events, line by line as they arrive. About 330 a minute, half a million a day.
 
-    def __init__(self, seed: int) -> None:
+    ``live``: False for a file to be replayed, which holds no receipts (see :func:`fengsui.demo.noise.broken`).
+    """
+
+    def __init__(self, seed: int, *, live: bool = True) -> None:
         province = Province.build(seed)
         self.province = province
         self._seed = seed
+        self._live = live
         self._parts = (Readings(province, seed), Filings(province, seed), Talk(seed), Roads(province, seed))
 
     def made_in(self, minute: int) -> list[tuple[int, bytes]]:
         """(arrival in epoch ms, line) of everything that happens in a minute counted from the epoch; not sorted."""
         made = [event for part in self._parts for event in part.minute(minute)]
-        return delayed(made, self._seed, minute) + broken(self._seed, minute)
+        return delayed(made, self._seed, minute) + broken(self._seed, minute, live=self._live)
 
     def lines(self, from_ms: int) -> Iterator[tuple[int, bytes]]:
         """(arrival in epoch ms, line) from an instant on, in order of arrival, without end."""

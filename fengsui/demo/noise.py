@@ -37,8 +37,11 @@ def delayed(made: list[tuple[int, dict[str, Any]]], seed: int, minute: int) -> l
 LONGEST_DELAY_MIN = _LATE_MIN[1]
 
 
-def broken(seed: int, minute: int) -> list[tuple[int, bytes]]:
-    """(arrival in epoch ms, line) of what no decoder can take."""
+def broken(seed: int, minute: int, *, live: bool) -> list[tuple[int, bytes]]:
+    """(arrival in epoch ms, line) of what no decoder can take.
+
+    ``live``: also events of the future. Only their receipt gives those away: in a file they would move the clock ahead.
+    """
     draw = random.Random(f"broken/{seed}/{minute}")
     if draw.random() >= _BAD_A_MINUTE:
         return []
@@ -58,7 +61,7 @@ def broken(seed: int, minute: int) -> list[tuple[int, bytes]]:
         _encode({key: value for key, value in good.items() if key != "time"}),
         _encode({**good, "feed": "sensors"}),
         _encode(good).replace(b"41.5", b"NaN"),
-        _encode({**good, "time": local_text(at_ms + 7_200_000)}),
         _encode(good).replace("旧采集仪".encode(), "旧采集仪".encode("gbk")),
+        _encode({**good, "time": local_text(at_ms + 7_200_000)}),
     )
-    return [(at_ms, draw.choice(kinds))]
+    return [(at_ms, draw.choice(kinds if live else kinds[:-1]))]

@@ -19,7 +19,7 @@ def write_day(path: Path, *, seed: int) -> int:
     """Writes one day as NDJSON in order of arrival (.gz and .zst are compressed); how many lines. OSError."""
     written = 0
     with _opened(path) as file:
-        for at_ms, line in Day(seed).lines(_MIDNIGHT_MS):
+        for at_ms, line in Day(seed, live=False).lines(_MIDNIGHT_MS):
             if at_ms >= _MIDNIGHT_MS + DAY_MS:
                 return written
             file.write(line + b"\n")
