@@ -76,6 +76,7 @@ def create_app(services: Services) -> Starlette:
     )
     app.state.services = services
     app.state.hub = hub
+    app.state.intake = intake
     return app
 
 

@@ -44,7 +44,7 @@ def describe(feed: Feed) -> dict[str, Any]:
 def pulse_of(services: Services, name: str) -> dict[str, Any]:
     """What was heard of a feed since the start; instants are null where nothing was."""
     pulse = services.pulse().get(name)
-    watermark_ms = services.runner.health.watermarks_ms.get(name)
+    watermark_ms = services.runner.health.watermarks.get(name)
     return {
         "accepted": pulse.accepted if pulse else 0,
         "newest_time": instant(pulse.newest_time_ms if pulse else None),

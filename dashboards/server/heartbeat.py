@@ -93,7 +93,7 @@ def _engine(health: RunnerHealth, lag_s: float, now_ms: int, scale: float) -> It
         silent_s = (now_ms - health.stepped_at_ms) // 1000
         title = {"zh": f"研判引擎 {silent_s} 秒没有动静", "en": f"The engine has not moved for {silent_s} s"}
         yield Trouble("engine", "stalled", since, title)
-    elif lag_s > ENGINE_BEHIND_S * scale:
+    elif lag_s > ENGINE_BEHIND_S:
         title = {"zh": f"研判引擎落后 {lag_s:.0f} 秒", "en": f"The engine is {lag_s:.0f} s behind"}
         yield Trouble("engine", "behind", since, title, f"{health.lag} positions")
     for warning in health.warnings:
@@ -109,8 +109,8 @@ def _sink(sink: SinkState, now_ms: int, scale: float) -> Iterator[Trouble]:
     waited_ms = (now_ms - since_ms) / scale if since_ms else 0.0
     if not sink.running:
         yield Trouble(part, "stalled", since, {"zh": f"{zh}已停止", "en": f"The {en} has stopped"}, sink.error)
-    elif sink.error or (sink.lag and waited_ms > SINK_BEHIND_MS * scale):
-        level: Level = "stalled" if waited_ms > SINK_STALLED_MS * scale else "behind"
+    elif sink.error or (sink.lag and waited_ms > SINK_BEHIND_MS):
+        level: Level = "stalled" if waited_ms > SINK_STALLED_MS else "behind"
         title = {"zh": f"{zh}落后 {sink.lag} 条", "en": f"The {en} is {sink.lag} entries behind"}
         yield Trouble(part, level, since, title, sink.error)
 

@@ -31,7 +31,8 @@ class Intake:
 
     def __init__(self, *, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
-        self._pending_bytes = 0
+        #: of all bodies that are being read or taken
+        self.pending_bytes = 0
         self._threads = ThreadPoolExecutor(ACCEPT_THREADS, "intake")
 
     def close(self) -> None:
@@ -102,12 +103,12 @@ class _Held:
 
     def take(self, n: int) -> None:
         self.size += n
-        self._intake._pending_bytes += n
-        if self._intake._pending_bytes > MAX_PENDING_BYTES:
+        self._intake.pending_bytes += n
+        if self._intake.pending_bytes > MAX_PENDING_BYTES:
             raise Problem(503, "too many bodies are being read at the same time", retry_after_s=1)
 
     def release(self) -> None:
-        self._intake._pending_bytes -= self.size
+        self._intake.pending_bytes -= self.size
         self.size = 0
 
 

@@ -290,8 +290,9 @@ class StreamRoute:
         try:
             principal = services.auth.require(websocket)
             wanted = filter_of(websocket, principal, "after")
-            if wanted.cursor is not None or "limit" in websocket.query_params:
-                raise bad("limit", "has no meaning for a stream")
+            for name in ("limit", "cursor"):
+                if name in websocket.query_params:
+                    raise bad(name, "has no meaning for a stream")
             after = whole(websocket, "after", default=None, least=0, most=2**63 - 1)
             await self._hub.serve(
                 websocket, wanted=wanted, after=after, still_valid=lambda: services.auth.still_valid(principal)
