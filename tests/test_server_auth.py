@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from dashboards.server.auth import Auth
 from dashboards.server.sessions import CODE_LIFE_MS, MAX_SESSIONS, SESSION_LIFE_MS, Sessions
@@ -221,9 +222,9 @@ def test_another_site_cannot_sign_a_browser_in(served: Served, browser: httpx.Cl
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     url = f"ws://127.0.0.1:{served.port}/api/v1/alerts/stream"
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, additional_headers={"Cookie": cookies}, origin="https://elsewhere.example")  # type: ignore[arg-type]
+        connect(url, additional_headers={"Cookie": cookies}, origin=Origin("https://elsewhere.example"))
     assert refused.value.response.status_code == 403
-    with connect(url, additional_headers={"Cookie": cookies}, origin=served.url) as websocket:  # type: ignore[arg-type]
+    with connect(url, additional_headers={"Cookie": cookies}, origin=Origin(served.url)) as websocket:
         assert "hello" in json.loads(websocket.recv(timeout=5))
 
 
