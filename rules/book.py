@@ -125,8 +125,8 @@ class AlertBook:
         }
         self._put(_next(last, "closed", at_ms, **changes), cause, at_ms)
 
-    def act(self, act: Act) -> Transition | None:
-        """A person's act. -> the new transition, or None and a refusal with its reason."""
+    def act(self, act: Act, *, count: int | None = None) -> Transition | None:
+        """A person's act. ``count``: true evaluations by now, where more than were told. -> the new transition, or None and a refusal with its reason."""
         last = self.get(act.alert)
         if last is None:
             self._refused.append((act.id, f"no alert {act.alert} is open or was resolved lately"))
@@ -137,6 +137,8 @@ class AlertBook:
             return None
         step = lifecycle.TABLE[act.verb]
         changes: dict[str, Any] = {"by": act.by, "note": act.note, "act": act.id, "state": step.then or last.state}
+        if count is not None:
+            changes["count"] = count
         if act.verb == "assign":
             changes["to"] = act.to or act.by
         if act.verb == "resolve":  # a person's word ends the episode

@@ -292,6 +292,12 @@ class Episodes:
             self._rank[slot] = 0
             self._times["run_start"][slot] = NEVER
 
+    def trues(self, code: int) -> int:
+        """True evaluations of the key's open episode so far."""
+        slot = int(self._slots[code])
+        assert slot >= 0, "the key has an open episode"
+        return int(self._times["count"][slot])
+
     def busy(self) -> Ints:
         """Codes of keys whose episode is open or about to open."""
         used = int(self._heap[1])

@@ -176,11 +176,11 @@ class Engine:
 
     def _act(self, act: Act) -> None:
         self.pos = act.pos
-        transition = self._book.act(act)
-        if transition is not None and transition.type == "resolved":
-            runtime = self._program.runtimes.get((transition.rule, transition.version))
-            if runtime is not None:
-                runtime.resolve(transition.alert)
+        alert = self._book.get(act.alert)
+        runtime = None if alert is None else self._program.runtimes.get((alert.rule, alert.version))
+        transition = self._book.act(act, count=runtime.trues(act.alert) if runtime else None)
+        if runtime is not None and transition is not None and transition.type == "resolved":
+            runtime.resolve(transition.alert)
 
     def _activate(self, activation: Activation) -> None:
         """A new rule set: rules that mean the same keep their state, the alerts of those that are gone are closed."""

@@ -31,6 +31,10 @@ class Runtime(ABC):
     def resolve(self, alert: str) -> None:
         """A person resolved the alert: its episode is over."""
 
+    def trues(self, alert: str) -> int | None:
+        """True evaluations since the alert opened; None where its newest transition says it."""
+        return None
+
     @abstractmethod
     def alerts(self) -> list[str]:
         """Ids of the alerts whose condition this rule still holds active."""
@@ -124,6 +128,10 @@ class EpisodeRuntime(Runtime):
         alert = self._alert_of.pop(slot, None)
         if alert is not None:
             self._code_of.pop(alert, None)
+
+    def trues(self, alert: str) -> int | None:
+        code = self._code_of.get(alert)
+        return None if code is None else self.episodes.trues(code)
 
     def resolve(self, alert: str) -> None:
         code = self._code_of.pop(alert, None)
