@@ -38,8 +38,9 @@ from events.times import MAX_MS, MIN_MS
 _PIECE_BYTES = 16 << 20
 #: Below this many lines a batch read costs more than it saves.
 _FEW = 24
-#: A batch that cannot be read at once is cut into this many.
+#: A batch that cannot be read at once is cut into this many, down to a size that is as well read line by line.
 _CUTS = 8
+_LEAF = 512
 #: Rounds after which a column that held nothing is no longer read.
 _ROUNDS = 16
 #: Fields outside of the catalogue that are read along, to account for them.
@@ -137,6 +138,7 @@ class Decoder:
         #: what a batch read asks for; times are texts unless the plan says otherwise
         self._kinds = {name: pl.String() if name in self._times else self._schema[name] for name in self._plain}
         self._nulls: dict[pl.DataType, pl.Series] = {}
+        self._blank = pl.DataFrame(schema=self._schema)
         # Hints. Asking for all columns of the catalogue would take several times as long as asking for those in use.
         self._lock = threading.Lock()
         self._plan = _Plan({})
@@ -180,6 +182,9 @@ class Decoder:
         if (self._plan.columns or self._learn(lines)) and self._at_once(lines, job):
             return
         if self._learn(lines) and self._at_once(lines, job):
+            return
+        if len(lines) <= _LEAF:
+            self._one_by_one(lines, job)
             return
         step = -(-len(lines) // _CUTS)
         for begin in range(0, len(lines), step):
@@ -379,12 +384,18 @@ class Decoder:
 
     def _filled(self, columns: Mapping[str, pl.Series], height: int) -> pl.DataFrame:
         """A frame of the whole schema. Columns of nulls share their memory."""
-        return pl.DataFrame(
-            [
-                columns[name].rechunk() if name in columns else self._null(kind, height).alias(name)
-                for name, kind in self._schema.items()
-            ]
-        )
+        blank = self._blank
+        if len(blank) < height:
+            rows = max(1024, 2 * height)
+            blank = self._blank = pl.DataFrame(
+                [self._null(kind, rows).alias(name) for name, kind in self._schema.items()]
+            )
+        # One slice of the whole, not one a column: most bodies are a few lines, and there are a hundred columns.
+        frame = blank.head(height)
+        for place, name in enumerate(self._schema):
+            if name in columns:
+                frame.replace_column(place, columns[name].rechunk())
+        return frame
 
     def _null(self, kind: pl.DataType, height: int) -> pl.Series:
         nulls = self._nulls.get(kind)
