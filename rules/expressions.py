@@ -94,25 +94,25 @@ class Scope:
         return self.columns.get(name, name)
 
 
-def compile_condition(text: str, scope: Scope, *, zone: str) -> tuple[Expr, str]:
+def compile_condition(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, str]:
     """A condition and its canonical text. ExpressionErrors when it is not a boolean expression over the scope."""
-    checker = _Checker(scope, zone, measure=False)
+    checker = _Checker(scope, zone_ms, measure=False)
     value = checker.check(text)
     if value.type not in ("boolean", "null"):
         checker.fail(0, f"this is a {value.type}, where a condition is needed", "compare it with something")
     return _finish(text, value, "boolean", checker.dtypes), value.canon
 
 
-def compile_value(text: str, scope: Scope, *, zone: str) -> tuple[Expr, str]:
+def compile_value(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, str]:
     """An expression of any type, and its canonical text."""
-    checker = _Checker(scope, zone, measure=False)
+    checker = _Checker(scope, zone_ms, measure=False)
     value = checker.check(text)
     return _finish(text, value, value.type, checker.dtypes), value.canon
 
 
-def compile_measure(name: str, text: str, scope: Scope, *, zone: str) -> tuple[Measure, str]:
+def compile_measure(name: str, text: str, scope: Scope, *, zone_ms: int) -> tuple[Measure, str]:
     """A measure: arithmetic over aggregates of the event's fields. Its expression reads columns named by Aggregate.key."""
-    checker = _Checker(scope, zone, measure=True)
+    checker = _Checker(scope, zone_ms, measure=True)
     value = checker.check(text)
     if not checker.aggregates:
         checker.fail(0, "a measure needs an aggregate", f"one of {', '.join(AGGREGATES)}, such as count(*)")
@@ -359,9 +359,9 @@ _ARITHMETIC: dict[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.
 class _Checker:
     """Walks the tree once, collects every fault, and builds values from the leaves up."""
 
-    def __init__(self, scope: Scope, zone: str, *, measure: bool) -> None:
+    def __init__(self, scope: Scope, zone_ms: int, *, measure: bool) -> None:
         self.scope = scope
-        self.zone = zone
+        self.zone_ms = zone_ms
         self.measure = measure
         self.aggregates: dict[str, Aggregate] = {}
         self.faults: list[Fault] = []
@@ -702,9 +702,10 @@ class _Checker:
             case "starts_with":
                 return make("boolean", canon, text.str.starts_with(values[1].expr.cast(pl.String)), *values)
             case "hour" | "weekday":
-                local = first.expr.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(self.zone).dt
-                part = local.hour() if function == "hour" else local.weekday()
-                return make("integer", f"{canon[:-1]} {self.zone})", part.cast(pl.Int64), first)
+                local = first.expr + self.zone_ms
+                # 1970-01-01 was a Thursday, the fourth day
+                part = local // 3_600_000 % 24 if function == "hour" else (local // 86_400_000 + 3) % 7 + 1
+                return make("integer", f"{canon[:-1]} {self.zone_ms})", part, first)
             case "round":
                 return self._round(arguments, values, canon)
             case _:

@@ -44,7 +44,7 @@ def load_rules(
         catalog, faults = _catalog(feeds)
         errors += faults
     files = {name: text for name, text in sorted(texts.items()) if _is_rule_file(name)}
-    setting = Setting(catalog, zone, _zone_ms(zone))
+    setting = Setting(catalog, _zone_ms(zone))
     rules = _read_files(files, setting, errors)
     if errors:
         raise RuleErrors(errors)

@@ -83,7 +83,6 @@ class Setting:
     """What all rules of a set share. ``zone_ms``: the zone's offset from UTC."""
 
     catalog: FeedCatalog
-    zone: str
     zone_ms: int
 
 
@@ -138,14 +137,14 @@ class _RuleReader:
         summary = self._summary(title, types)
         mode = self._mode()
         default_clear = window.size_ms if window else None
-        values = {
+        values: dict[str, int | None] = {
             "hold_ms": self._duration("hold", 0) if judged else 0,
             "clear_after_ms": self._clear_after(default_clear) if kind != "absent" else None,
             "update_every_ms": self._duration("update_every", DEFAULT_UPDATE_MS) if judged else DEFAULT_UPDATE_MS,
             "absent_ms": self._duration("absent", None, least_ms=1) if kind == "absent" else None,
             "within_ms": self._duration("within", None, least_ms=1, required=True) if kind == "sequence" else None,
-            "forget_ms": self._duration("forget", DEFAULT_FORGET_MS, least_ms=60_000),
         }
+        values["forget_ms"] = self._forget(window, values)
         expect = self._expect(feed, by) if kind == "absent" else ()
         auto_resolve = self._auto_resolve()
         domain = self._domain(feed)
@@ -339,6 +338,20 @@ class _RuleReader:
             return None
         return default if node is None else self._duration_of("clear_after", node)
 
+    def _forget(self, window: Window | None, durations: Mapping[str, int | None]) -> int:
+        """A key must be remembered for as long as the rule looks back."""
+        spans = [
+            window.size_ms if window else 0,
+            *(durations[name] or 0 for name in ("absent_ms", "within_ms", "hold_ms")),
+        ]
+        node = self._scalar("forget")
+        if node is None:
+            return max(DEFAULT_FORGET_MS, *spans)
+        forget = self._duration_of("forget", node, least_ms=60_000)
+        if forget < max(spans):
+            self.report.at(node, f"forget is shorter than the {format_duration(max(spans))} that the rule looks back")
+        return forget
+
     def _auto_resolve(self) -> frozenset[str]:
         if "auto_resolve" not in self.keys:
             return frozenset({"blue"})
@@ -450,7 +463,7 @@ class _RuleReader:
             return None
 
         def compile_() -> tuple[Expr, str]:
-            return compile_condition(node.text, scope, zone=self.setting.zone)
+            return compile_condition(node.text, scope, zone_ms=self.setting.zone_ms)
 
         compiled = self._guarded(node, compile_)
         if compiled is None:
@@ -588,7 +601,9 @@ class _RuleReader:
                 continue
             text = node.text
             measure_name = name.text
-            compiled = self._guarded(node, partial(compile_measure, measure_name, text, scope, zone=self.setting.zone))
+            compiled = self._guarded(
+                node, partial(compile_measure, measure_name, text, scope, zone_ms=self.setting.zone_ms)
+            )
             if compiled is not None:
                 found.append(compiled[0])
                 canons[measure_name] = compiled[1]

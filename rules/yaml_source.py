@@ -263,6 +263,8 @@ def _yaml_hint(message: str) -> str:
         return "YAML is indented with spaces"
     if "mapping values are not allowed" in message:
         return "a text with ': ' in it must be quoted"
+    if "',' or '" in message:
+        return "within {...} and [...] an expression with a comma must stand in quotes"
     if "did not find expected" in message or "could not find expected" in message:
         return "look for a missing quote, bracket or indentation; a text that begins with a quote or { must be quoted as a whole"
     return ""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from events.times import parse_instant
 from rules.expressions import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -24,7 +25,7 @@ from rules.expressions import (
     compile_value,
 )
 
-ZONE = "Asia/Shanghai"
+ZONE_MS = 8 * 3_600_000
 SCOPE = Scope(
     {
         "a": "number",
@@ -61,14 +62,14 @@ FRAME = pl.DataFrame(ROWS, schema_overrides={"t": pl.Int64, "time": pl.Int64})
 
 def values(text: str) -> list[object]:
     """The expression over all rows."""
-    compiled, _ = compile_value(text, SCOPE, zone=ZONE)
+    compiled, _ = compile_value(text, SCOPE, zone_ms=ZONE_MS)
     return FRAME.with_columns(compiled.expr.alias("out"))["out"].to_list()
 
 
 def faults(text: str, scope: Scope = SCOPE) -> list[tuple[int, str, str]]:
     """(offset, message, hint) of all faults."""
     with pytest.raises(ExpressionErrors) as caught:
-        compile_value(text, scope, zone=ZONE)
+        compile_value(text, scope, zone_ms=ZONE_MS)
     return [(fault.offset, fault.message, fault.hint) for fault in caught.value.faults]
 
 
@@ -151,7 +152,7 @@ _CONDITIONS = st.recursive(
 @given(text=_CONDITIONS)
 def test_conditions_agree_with_sqlite(sqlite, text):
     """Three-valued logic, comparison, arithmetic, LIKE, IN, BETWEEN, CASE and COALESCE mean what SQL says."""
-    compiled, _ = compile_condition(text, SCOPE, zone=ZONE)
+    compiled, _ = compile_condition(text, SCOPE, zone_ms=ZONE_MS)
     ours = FRAME.with_columns(compiled.expr.alias("out"))["out"].to_list()
     theirs = [None if row[0] is None else bool(row[0]) for row in sqlite.execute(f"SELECT {text} FROM e")]
     assert ours == theirs, text
@@ -220,6 +221,15 @@ def test_a_value(text, first):
         assert values(text)[0] == first
 
 
+def test_hours_and_weekdays_are_the_zone_s():
+    """Also before 1970, and on both sides of midnight."""
+    times = ["2026-01-01T00:00:00+08:00", "2026-01-04T23:59:59.999+08:00", "1969-12-28T00:30:00+08:00"]
+    frame = pl.DataFrame({"t": [parse_instant(text) for text in times]})
+    for text, expected in (("hour(t)", [0, 23, 0]), ("weekday(t)", [4, 7, 7])):
+        compiled, _ = compile_value(text, SCOPE, zone_ms=ZONE_MS)
+        assert frame.select(compiled.expr).to_series().to_list() == expected
+
+
 def test_a_difference_of_times_is_in_seconds():
     """Time minus time is a number of seconds; nothing else can be done with a time."""
     assert values("t - time")[2] == (1_000_000_000_000 - 2) / 1000
@@ -229,7 +239,7 @@ def test_a_difference_of_times_is_in_seconds():
 def test_a_measure_is_as_long_as_its_windows():
     """A row for each window also where Polars would make one row of them."""
     for text in ("coalesce(1, avg(a))", "case avg(a) when avg(a) then avg(a) end", "avg(a) - avg(a)"):
-        measure, _ = compile_measure("m", text, SCOPE, zone=ZONE)
+        measure, _ = compile_measure("m", text, SCOPE, zone_ms=ZONE_MS)
         frame = pl.DataFrame({a.key: pl.Series([None, None, None], dtype=pl.Float64) for a in measure.aggregates})
         assert len(frame.select(measure.expr.expr)) == 3, text
 
@@ -244,7 +254,7 @@ def test_canonical_text_does_not_depend_on_writing():
     """Spaces, brackets, case of keywords and the sign for unequal do not count; the meaning does."""
 
     def canon(text: str) -> str:
-        return compile_condition(text, SCOPE, zone=ZONE)[1]
+        return compile_condition(text, SCOPE, zone_ms=ZONE_MS)[1]
 
     assert canon("a>1 AND NOT b<>2") == canon('("a" > 1) and not (b != 2)')
     assert canon("a > 1 or b > 1 and f") == canon("a > 1 or (b > 1 and f)")
@@ -255,7 +265,7 @@ def test_canonical_text_does_not_depend_on_writing():
 def test_fields_are_the_columns_read():
     """A field that stands in another column is read from there."""
     scope = Scope({"v": "integer"}, "the feed y", columns={"v": "v@integer"})
-    compiled, _ = compile_condition("v > 1", scope, zone=ZONE)
+    compiled, _ = compile_condition("v > 1", scope, zone_ms=ZONE_MS)
     assert compiled.fields == {"v@integer"}
     assert pl.DataFrame({"v@integer": [2]}).select(compiled.expr).to_series().to_list() == [True]
 
@@ -265,7 +275,7 @@ def test_fields_are_the_columns_read():
 
 def test_a_measure_reads_its_aggregates_by_key():
     """A ratio of aggregates is arithmetic over columns named by their keys."""
-    measure, _ = compile_measure("share", "count(s) / count(*)", SCOPE, zone=ZONE)
+    measure, _ = compile_measure("share", "count(s) / count(*)", SCOPE, zone_ms=ZONE_MS)
     assert [a.op for a in measure.aggregates] == ["count", "count"]
     keys = [a.key for a in measure.aggregates]
     frame = pl.DataFrame({keys[0]: [1.0, 0.0], keys[1]: [4.0, 0.0]})
@@ -275,18 +285,18 @@ def test_a_measure_reads_its_aggregates_by_key():
 
 def test_equal_aggregates_have_equal_keys():
     """However they are written, the same aggregate is computed once."""
-    first, _ = compile_measure("x", "AVG( a*2 )", SCOPE, zone=ZONE)
-    second, _ = compile_measure("y", 'max(b) + avg("a" * 2)', SCOPE, zone=ZONE)
+    first, _ = compile_measure("x", "AVG( a*2 )", SCOPE, zone_ms=ZONE_MS)
+    second, _ = compile_measure("y", 'max(b) + avg("a" * 2)', SCOPE, zone_ms=ZONE_MS)
     assert first.aggregates[0].key in {a.key for a in second.aggregates}
 
 
 def test_counts_and_sums_of_integers_are_integers():
     """A count comes out as Int64 also where the engine counts in floats."""
-    measure, _ = compile_measure("n", "count(*)", SCOPE, zone=ZONE)
+    measure, _ = compile_measure("n", "count(*)", SCOPE, zone_ms=ZONE_MS)
     assert measure.expr.type == "integer"
     assert pl.DataFrame({"count(*)": [3.0]}).select(measure.expr.expr).to_series().to_list() == [3]
-    assert compile_measure("n", "sum(n)", SCOPE, zone=ZONE)[0].expr.type == "integer"
-    assert compile_measure("n", "avg(n)", SCOPE, zone=ZONE)[0].expr.type == "number"
+    assert compile_measure("n", "sum(n)", SCOPE, zone_ms=ZONE_MS)[0].expr.type == "integer"
+    assert compile_measure("n", "avg(n)", SCOPE, zone_ms=ZONE_MS)[0].expr.type == "number"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +320,7 @@ def test_counts_and_sums_of_integers_are_integers():
 def test_a_measure_that_is_none(text, offset, message):
     """Each fault of a measure stands at its place."""
     with pytest.raises(ExpressionErrors) as caught:
-        compile_measure("m", text, SCOPE, zone=ZONE)
+        compile_measure("m", text, SCOPE, zone_ms=ZONE_MS)
     assert (caught.value.faults[0].offset, caught.value.faults[0].message) == (offset, message)
 
 
@@ -389,10 +399,10 @@ def test_all_faults_of_one_expression_come_at_once():
 def test_a_condition_must_be_one(text):
     """A number is no condition."""
     if text == "a > 1":
-        compile_condition(text, SCOPE, zone=ZONE)
+        compile_condition(text, SCOPE, zone_ms=ZONE_MS)
         return
     with pytest.raises(ExpressionErrors, match="where a condition is needed"):
-        compile_condition(text, SCOPE, zone=ZONE)
+        compile_condition(text, SCOPE, zone_ms=ZONE_MS)
 
 
 def test_what_is_barred_says_why():
@@ -407,14 +417,14 @@ def test_what_is_barred_says_why():
 def test_two_hundred_nodes_and_no_more():
     """An expression of exactly 200 nodes loads; one more does not."""
     within = " and ".join(["f"] * (MAX_NODES // 2)) + " "
-    compile_condition(f"not {within}", SCOPE, zone=ZONE)
+    compile_condition(f"not {within}", SCOPE, zone_ms=ZONE_MS)
     assert "200 are allowed" in faults(f"not not {within}")[0][1]
 
 
 def test_four_kilobytes_and_no_more():
     """The bound is in bytes of UTF-8."""
     text = "s = '" + "烽" * ((MAX_BYTES - 6) // 3)
-    compile_condition(text + "'", SCOPE, zone=ZONE)
+    compile_condition(text + "'", SCOPE, zone_ms=ZONE_MS)
     assert "longer than 4096 bytes" in faults(text + "烽烽'")[0][1]
 
 

@@ -147,6 +147,12 @@ def test_hopping_and_sliding():
     assert (rule.window.shape, rule.window.every_ms, rule.clear_after_ms) == ("sliding", 0, 90_000)
 
 
+def test_a_key_is_remembered_for_as_long_as_the_rule_looks_back():
+    """A week, or the window where that is longer."""
+    assert rule_of(WINDOW).forget_ms == 7 * 86_400_000
+    assert rule_of(WINDOW.replace("{tumbling: 1h}", "{sliding: 30d}")).forget_ms == 30 * 86_400_000
+
+
 def test_absent_with_keys_to_expect():
     """A code without quotes stays the text that it is; several fields of by need mappings."""
     text = "  - {id: s, title: t, feed: sensor, absent: 1h, severity: yellow, expect: [S1, 0531, no]}\n"
@@ -354,6 +360,11 @@ def test_a_known_version_stays():
         ("severity: red", "severity: red\n    hold: 5 parsecs", "7:11: hold: '5 parsecs' is no duration"),
         ("severity: red", "severity: red\n    hold: 9999d", "7:11: hold must lie between 0ms and 400d, not 9999d"),
         ("severity: red", "severity: red\n    clear_after: 0s", "7:18: clear_after must lie between 1ms"),
+        (
+            "severity: red",
+            "severity: red\n    hold: 2h\n    forget: §1h",
+            "forget is shorter than the 2h that the rule",
+        ),
         ("severity: red", "severity: red\n    domain: Über All", "7:13: 'Über All' is no domain"),
         ("severity: red", "severity: red\n    auto_resolve: [blau]", "7:20: 'blau' is no severity"),
         ("severity: red", "severity: red\n    by: [subject, nope]", "7:19: unknown field nope: the feed sensor has no"),
