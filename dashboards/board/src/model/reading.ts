@@ -35,7 +35,7 @@ export function hold(shown: Shown, ids: readonly string[]): Shown {
   const wanted = new Set(ids);
   const waiting = ids.filter((id) => !here.has(id));
   const leaving = new Set(shown.order.filter((id) => !wanted.has(id)));
-  return { order: shown.order, waiting, leaving, fresh: NONE };
+  return { order: shown.order, waiting, leaving, fresh: shown.fresh };
 }
 
 export interface Attention {

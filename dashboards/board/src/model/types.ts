@@ -145,6 +145,13 @@ export interface FeedInfo {
   fields: Map<string, { title: Partial<Words>; unit: string; personal: boolean }>;
 }
 
+export interface RuleInfo {
+  id: string;
+  version: string;
+  /** The standard or order that the rule cites. */
+  source: string | null;
+}
+
 export type Verb = "ack" | "assign" | "note" | "resolve" | "reopen";
 
 export type Frame = { hello: { seq: number } } | { transitions: Transition[] } | { bye: string };

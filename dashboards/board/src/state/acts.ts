@@ -11,6 +11,10 @@ export const ALLOWED: Record<State, readonly Verb[]> = {
   resolved: ["reopen", "note"],
 };
 
+export function isAllowed(verb: Verb, state: State): boolean {
+  return ALLOWED[state].includes(verb);
+}
+
 /** Do it, and show the alert as it then is. Throws ApiError with the server's reason. */
 export async function act(id: string, verb: Verb, body: { note?: string; to?: string } = {}): Promise<void> {
   try {

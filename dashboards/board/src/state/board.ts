@@ -4,10 +4,11 @@ import { AlertStream } from "../api/stream";
 import { parseInstant } from "../format/time";
 import { AlertBook, BOOK_LIMIT } from "../model/book";
 import { UNRESOLVED, look, serverQuery, type View } from "../model/filters";
-import { newestReceipt, ratesBetween, warningOf, type Link } from "../model/pulse";
+import { dataAge, ratesBetween, warningOf, type Heard, type Link, type Moment } from "../model/pulse";
 import type { Alert, Summary, Transition, Trend } from "../model/types";
 import { filters, parameter } from "./address";
-import { now, serverNow, setServerTime } from "./clock";
+import { page_ms, serverNow, setServerTime, speed } from "./clock";
+import { gather } from "./gather";
 import { isSignedOut, sessionEnded } from "./session";
 
 /** The board's live state: alerts from a page load and then the stream, the summary by polling, the trend by polling. */
@@ -28,14 +29,16 @@ const version = ref(0);
 
 export const phase = ref<Phase>("loading");
 export const failure = shallowRef<ApiError | null>(null);
-export const summary = shallowRef<Summary | null>(null);
-const summaryBefore = shallowRef<Summary | null>(null);
+/** The newest summary, and the one before it. */
+export const heard = shallowRef<Heard | null>(null);
+const heardBefore = shallowRef<Heard | null>(null);
+export const summary = computed<Summary | null>(() => heard.value?.summary ?? null);
 export const trend = shallowRef<Trend | null>(null);
 /** Pages are still coming in: rows take their places as they come, whoever looks. */
 export const filling = ref(false);
 /** More alerts match at the server than are held here. */
 export const truncated = ref(false);
-export const link = reactive<Link>({ stream: "connecting", attempt: 0, open_ms: serverNow(), answered_ms: serverNow() });
+export const link = reactive<Link>({ stream: "connecting", attempt: 0, open: moment(), answered: moment() });
 
 let stream: AlertStream | null = null;
 let silentSince_ms = 0;
@@ -46,6 +49,10 @@ let reloadDelay_ms = RELOAD_FIRST_MS;
 let running = false;
 /** Distinguishes this run of the board from an earlier one whose answers still arrive. */
 let run = 0;
+
+function moment(): Moment {
+  return { page_ms: performance.now(), at_ms: serverNow() };
+}
 
 const listeners = new Set<(transitions: readonly Transition[]) => void>();
 
@@ -79,9 +86,9 @@ export const unacknowledgedRed = computed(() => {
 });
 
 export const zone = computed(() => summary.value?.zone ?? "Asia/Shanghai");
-export const warning = computed(() => (phase.value === "ready" ? warningOf(link, summary.value, now.value) : null));
-export const rates = computed(() => ratesBetween(summaryBefore.value, summary.value));
-export const dataAge_ms = computed(() => now.value - newestReceipt(summary.value));
+export const warning = computed(() => (phase.value === "ready" ? warningOf(link, summary.value, page_ms.value) : null));
+export const rates = computed(() => ratesBetween(heardBefore.value, heard.value));
+export const dataAge_ms = computed(() => dataAge(heard.value, page_ms.value, speed.value));
 
 export function applyTransitions(transitions: readonly Transition[]): void {
   const change = book.apply(transitions);
@@ -90,6 +97,15 @@ export function applyTransitions(transitions: readonly Transition[]): void {
   for (const listener of listeners) listener(transitions);
   if (change.added.length > 0) soonTrend();
 }
+
+/** The page is drawn at most ten times a second, and less often where drawing is dear. */
+const incoming = gather<Transition>(
+  async (transitions) => {
+    applyTransitions(transitions);
+    await nextTick();
+  },
+  { pause_ms: 100, share: 0.3 },
+);
 
 function baseQuery(): Record<string, string> {
   const query: Record<string, string> = { limit: String(PAGE_LIMIT) };
@@ -183,12 +199,12 @@ function connect(after: number): void {
     },
     {
       transitions: (transitions) => {
-        link.open_ms = serverNow();
+        link.open = moment();
         silentSince_ms = 0;
-        applyTransitions(transitions);
+        incoming.add(transitions);
       },
       state: (state, attempt) => {
-        if (link.stream === "open" || state === "open") link.open_ms = serverNow();
+        if (link.stream === "open" || state === "open") link.open = moment();
         link.stream = state;
         link.attempt = attempt;
         if (state === "open") silentSince_ms = 0;
@@ -202,11 +218,11 @@ function connect(after: number): void {
 
 function acceptSummary(next: Summary): void {
   setServerTime(parseInstant(next.at));
-  summaryBefore.value = summary.value;
-  summary.value = next;
-  link.answered_ms = serverNow();
+  heardBefore.value = heard.value;
+  heard.value = { summary: next, page_ms: performance.now() };
+  link.answered = moment();
   if (!stream || link.stream !== "open") return;
-  link.open_ms = serverNow();
+  link.open = moment();
   if (next.seq <= stream.heard) silentSince_ms = 0;
   else if (silentSince_ms === 0) silentSince_ms = Date.now();
   else if (Date.now() - silentSince_ms > SILENCE_MS) {
@@ -278,7 +294,8 @@ export function start(): void {
   run += 1;
   asked = "";
   phase.value = "loading";
-  link.open_ms = link.answered_ms = serverNow();
+  link.open = moment();
+  link.answered = moment();
   link.stream = "connecting";
   void load(run);
   summaryTimer = setTimeout(() => void pollSummary(), SUMMARY_EVERY_MS);
@@ -292,6 +309,7 @@ export function stop(): void {
   summaryTimer = trendTimer = reloadTimer = null;
   stream?.stop();
   stream = null;
+  incoming.clear();
 }
 
 /** Begin anew: after another data directory, or a failure. */

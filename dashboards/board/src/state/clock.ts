@@ -1,22 +1,31 @@
 import { ref } from "vue";
+import { ServerClock } from "../model/serverClock";
 
-/** One tick a second for all ages on the page, by the server's clock: a wall's PC may be minutes off. */
+/** Ticks of the page, one a second: the server's time for all that is shown, and the page's own for all that is waited for. */
+
+const clock = new ServerClock();
+
+/** The server's time now, epoch milliseconds. A wall's PC may be minutes off. */
 export const now = ref(Date.now());
+/** Milliseconds of this page, which no clock change moves: for patience and ages of answers. */
+export const page_ms = ref(performance.now());
+/** How fast the server's clock runs: 1, but for a recorded day that is played quickly. */
+export const speed = ref(1);
 
-let offset_ms = 0;
-
-/** The server said `at_ms` just now. Small differences are the network's, and are left alone. */
+/** The server said `at_ms` just now. */
 export function setServerTime(at_ms: number): void {
-  if (!Number.isFinite(at_ms)) return;
-  const measured_ms = at_ms - Date.now();
-  if (Math.abs(measured_ms - offset_ms) > 1500) offset_ms = measured_ms;
-  now.value = Date.now() + offset_ms;
+  clock.hear(at_ms, performance.now());
+  speed.value = clock.speed;
+  tick();
 }
 
 export function serverNow(): number {
-  return Date.now() + offset_ms;
+  return clock.now(performance.now());
 }
 
-setInterval(() => {
-  now.value = serverNow();
-}, 1000);
+function tick(): void {
+  page_ms.value = performance.now();
+  now.value = clock.now(page_ms.value);
+}
+
+setInterval(tick, 1000);

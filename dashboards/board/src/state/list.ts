@@ -3,7 +3,7 @@ import { NOTHING_SHOWN, hold, isReading, settle, type Shown } from "../model/rea
 import { writeFilters } from "../model/filters";
 import { filters, wall } from "./address";
 import { filling, phase, view } from "./board";
-import { now, serverNow } from "./clock";
+import { page_ms } from "./clock";
 
 /** What stands on the list while somebody reads it, and which row has the keyboard. */
 
@@ -13,13 +13,13 @@ export const shown = shallowRef<Shown>(NOTHING_SHOWN);
 export const attention = reactive({ scrolled: false, hovered: false, focused: false });
 /** The row that the keyboard is on. */
 export const activeId = ref<string | null>(null);
-const lastInput_ms = ref(serverNow());
+const lastInput_ms = ref(performance.now());
 
 export function noteInput(): void {
-  lastInput_ms.value = serverNow();
+  lastInput_ms.value = performance.now();
 }
 
-export const quiet_ms = computed(() => Math.max(0, now.value - lastInput_ms.value));
+export const quiet_ms = computed(() => Math.max(0, page_ms.value - lastInput_ms.value));
 export const reading = computed(() => isReading({ ...attention, quiet_ms: quiet_ms.value }, wall.value));
 
 const filterKey = computed(() => writeFilters(filters.value, new URLSearchParams()).toString());
