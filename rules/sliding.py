@@ -23,71 +23,62 @@ from rules.model import Aggregate, Window
 from rules.plan import FeedPlan
 from rules.stretch import Stretch
 
-#: Statistics of an input; ``n`` counts rows, ``c`` values. A layout gives each its column, -1 where nobody asks for it.
+#: Statistics of an input, in this order; ``n`` counts rows, ``c`` values. ``ops`` names the ones that are kept, by column.
 _NAMES = ("n", "c", "s", "min", "max", "mean", "m2", "first", "last")
 _N, _C, _S, _MIN, _MAX, _MEAN, _M2, _FIRST, _LAST = range(9)
+_BLANK = np.array([0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, np.nan, np.nan])
 
 
 @njit
-def _blank(a: Any, i: int, lay: Any) -> None:
-    for stat in range(len(lay)):
-        if lay[stat] >= 0:
-            a[i, lay[stat]] = 0.0
-    if lay[_MIN] >= 0:
-        a[i, lay[_MIN]] = np.inf
-    if lay[_MAX] >= 0:
-        a[i, lay[_MAX]] = -np.inf
-    if lay[_FIRST] >= 0:
-        a[i, lay[_FIRST]] = np.nan
-    if lay[_LAST] >= 0:
-        a[i, lay[_LAST]] = np.nan
+def _blank(a: Any, i: int, ops: Any) -> None:
+    for j in range(len(ops)):
+        a[i, j] = _BLANK[ops[j]]
 
 
 @njit
-def _single(v: float, a: Any, i: int, lay: Any) -> None:
-    _blank(a, i, lay)
-    if lay[_N] >= 0:
-        a[i, lay[_N]] = 1.0
-    if not isnan(v):
-        for stat in range(_C, len(lay)):
-            if lay[stat] >= 0:
-                a[i, lay[stat]] = v
-        if lay[_C] >= 0:
-            a[i, lay[_C]] = 1.0
-        if lay[_M2] >= 0:
-            a[i, lay[_M2]] = 0.0
-
-
-@njit
-def _join(a: Any, i: int, b: Any, j: int, out: Any, k: int, lay: Any) -> None:
-    """Row i of ``a`` before row j of ``b``, to row k of ``out``, which may be either. (Rows, not views: views cost more than sums.)"""
-    if lay[_N] >= 0:
-        out[k, lay[_N]] = a[i, lay[_N]] + b[j, lay[_N]]
-    if lay[_C] < 0:
-        return
-    ca = a[i, lay[_C]]
-    cb = b[j, lay[_C]]
-    if lay[_MEAN] >= 0:
-        total = ca + cb
-        d = b[j, lay[_MEAN]] - a[i, lay[_MEAN]]
-        if total > 0:
-            m2 = a[i, lay[_M2]] + b[j, lay[_M2]] + d * d * ca * cb / total
-            out[k, lay[_MEAN]] = a[i, lay[_MEAN]] + d * cb / total
-            out[k, lay[_M2]] = m2
+def _single(v: float, a: Any, i: int, ops: Any) -> None:
+    for j in range(len(ops)):
+        op = ops[j]
+        if op == _N:
+            a[i, j] = 1.0
+        elif isnan(v):
+            a[i, j] = _BLANK[op]
+        elif op == _C:
+            a[i, j] = 1.0
+        elif op == _M2:
+            a[i, j] = 0.0
         else:
-            out[k, lay[_MEAN]] = 0.0
-            out[k, lay[_M2]] = 0.0
-    if lay[_S] >= 0:
-        out[k, lay[_S]] = a[i, lay[_S]] + b[j, lay[_S]]
-    if lay[_MIN] >= 0:
-        out[k, lay[_MIN]] = min(a[i, lay[_MIN]], b[j, lay[_MIN]])
-    if lay[_MAX] >= 0:
-        out[k, lay[_MAX]] = max(a[i, lay[_MAX]], b[j, lay[_MAX]])
-    if lay[_FIRST] >= 0:
-        out[k, lay[_FIRST]] = a[i, lay[_FIRST]] if ca > 0 else b[j, lay[_FIRST]]
-    if lay[_LAST] >= 0:
-        out[k, lay[_LAST]] = b[j, lay[_LAST]] if cb > 0 else a[i, lay[_LAST]]
-    out[k, lay[_C]] = ca + cb
+            a[i, j] = v
+
+
+@njit
+def _join(a: Any, i: int, b: Any, j: int, out: Any, k: int, ops: Any) -> None:
+    """Row i of ``a`` before row j of ``b``, to row k of ``out``, which may be either. (Rows, not views: views cost more.)"""
+    ca = 0.0
+    cb = 0.0
+    for stat in range(len(ops)):
+        op = ops[stat]
+        x = a[i, stat]
+        y = b[j, stat]
+        if op == _N or op == _S:
+            out[k, stat] = x + y
+        elif op == _C:
+            ca = x
+            cb = y
+            out[k, stat] = x + y
+        elif op == _MIN:
+            out[k, stat] = min(x, y)
+        elif op == _MAX:
+            out[k, stat] = max(x, y)
+        elif op == _MEAN:  # its squared distances stand in the next column
+            d = y - x
+            m2 = a[i, stat + 1] + b[j, stat + 1]
+            out[k, stat] = x + (d * cb / (ca + cb) if cb > 0 else 0.0)
+            out[k, stat + 1] = m2 + (d * d * ca * cb / (ca + cb) if cb > 0 else 0.0)
+        elif op == _FIRST:
+            out[k, stat] = x if ca > 0 else y
+        elif op == _LAST:
+            out[k, stat] = y if cb > 0 else x
 
 
 #: Columns of an arena's entries and of its keys: what is used together lies together, for the caches' sake.
@@ -108,7 +99,7 @@ def _slide(
     key: Any,
     back: Any,
     out: Any,
-    lay: Any,
+    ops: Any,
 ) -> int:
     """Rows [end, total) of the arena are new. Indices are absolute; ``base`` is that of the arrays' first entry.
 
@@ -121,16 +112,16 @@ def _slide(
         while oldest < g and entry[oldest - base, _TIME] <= t - size:
             k = entry[oldest - base, _CODE]
             if key[k, _FLIP] < oldest:  # the older part is empty: turn the newer over
-                _blank(scratch, 0, lay)
+                _blank(scratch, 0, ops)
                 at = key[k, _TAIL]
                 while at >= oldest:
-                    _single(value[at - base], suffix, at - base, lay)
-                    _join(suffix, at - base, scratch, 0, suffix, at - base, lay)
+                    _single(value[at - base], suffix, at - base, ops)
+                    _join(suffix, at - base, scratch, 0, suffix, at - base, ops)
                     for stat in range(scratch.shape[1]):
                         scratch[0, stat] = suffix[at - base, stat]
                     at = entry[at - base, _PREV]
                 key[k, _FLIP] = key[k, _TAIL]
-                _blank(back, k, lay)
+                _blank(back, k, ops)
             key[k, _HEAD] = entry[oldest - base, _NEXT]
             oldest += 1
         k = entry[g - base, _CODE]
@@ -139,14 +130,14 @@ def _slide(
         if key[k, _HEAD] < 0:
             key[k, _HEAD] = g
             key[k, _FLIP] = -1
-            _blank(back, k, lay)
+            _blank(back, k, ops)
         else:
             entry[key[k, _TAIL] - base, _NEXT] = g
         key[k, _TAIL] = g
-        _single(value[g - base], scratch, 0, lay)
-        _join(back, k, scratch, 0, back, k, lay)
+        _single(value[g - base], scratch, 0, ops)
+        _join(back, k, scratch, 0, back, k, ops)
         if key[k, _HEAD] <= key[k, _FLIP]:
-            _join(suffix, key[k, _HEAD] - base, back, k, out, g - end, lay)
+            _join(suffix, key[k, _HEAD] - base, back, k, out, g - end, ops)
         else:
             for stat in range(out.shape[1]):
                 out[g - end, stat] = back[k, stat]
@@ -167,7 +158,7 @@ class _Arena:
 
     def __init__(self, stats: tuple[str, ...]) -> None:
         self.stats = stats
-        self.layout: Ints = np.array([stats.index(name) if name in stats else -1 for name in _NAMES], np.int64)
+        self.ops: Ints = np.array([_NAMES.index(name) for name in stats], np.int64)
         self.base = self.oldest = self.total = 0
         self._cells: dict[str, NDArray[Any]] = {
             "entry": np.zeros((256, 4), np.int64),
@@ -202,7 +193,7 @@ class _Arena:
             self._key,
             self._back,
             out,
-            self.layout,
+            self.ops,
         )
         return out
 

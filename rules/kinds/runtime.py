@@ -31,7 +31,7 @@ class Runtime(ABC):
     def resolve(self, alert: str) -> None:
         """A person resolved the alert: its episode is over."""
 
-    def trues(self, alert: str) -> int | None:
+    def trues(self, alert: str) -> int | None:  # noqa: ARG002 - kinds without evaluations have nothing to count
         """True evaluations since the alert opened; None where its newest transition says it."""
         return None
 
