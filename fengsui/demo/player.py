@@ -18,7 +18,7 @@ _log = logging.getLogger("fengsui.demo")
 
 DAY_MS = DAY_MIN * MINUTE_MS
 #: So much is there at once, so that the first alerts stand on the board within seconds.
-_HEAD_START_MS = 2 * 3_600_000
+_HEAD_START_MS = 3 * 3_600_000
 #: No step is longer: within the catalogue's ``idle``, so that the clock's own ticks cannot make an event of the step late.
 STEP_MS = 40_000
 #: Ticks come only when the player has stopped for longer than a step.
