@@ -50,6 +50,8 @@ class Memory:
         #: events remembered since the last snapshot
         self.unsaved = 0
         log.register(CONSUMER)
+        # The first call compiles: now, not while the first client waits.
+        self._new().fresh(pl.DataFrame({"id": ["x"], "source": ["x"]}), 0)
         self.recall()
 
     @property
