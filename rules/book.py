@@ -101,8 +101,9 @@ class AlertBook:
             "count": count,
         }
         if type_ == "closed":
-            # the closing evaluation shows its measures, but the alert keeps the severity it had risen to
-            changes |= {"severity": last.severity} | _closing(last, rule.auto_resolve, opening.at_ms)
+            # the closing evaluation shows its measures; the alert keeps the severity it had risen to, and what it was about
+            changes |= {"severity": last.severity, "summary": last.summary}
+            changes |= _closing(last, rule.auto_resolve, opening.at_ms)
         self._put(_next(last, type_, opening.at_ms, **changes), cause, opening.at_ms)
 
     def close(
