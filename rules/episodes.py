@@ -41,6 +41,7 @@ def _run(
     at: Any,
     verdict: Any,
     clear: Any,
+    before: Any,
     has_clear: bool,  # noqa: FBT001 - compiled code takes no keywords
     in_arrival_order: bool,  # noqa: FBT001 - likewise
     hold: int,
@@ -76,6 +77,13 @@ def _run(
         if wipes:
             v = 0
         s = slots[k]
+        if s >= 0 and rank[s] > 0 and clear_after >= 0:
+            due = last_true[s] + clear_after
+            if (t > due and not stale) or (in_arrival_order and before[i] > due):
+                _emit(out[emitted], CLOSE, -1 - i, s, due, rank[s], count[s], opened[s], last_row[s])
+                emitted += 1
+                rank[s] = 0
+                run_start[s] = _NEVER
         if stale and (v == 0 or hold > 0 or (s >= 0 and rank[s] > 0)):
             continue
         if s < 0:
@@ -93,11 +101,6 @@ def _run(
             run_start[s] = _NEVER
             opened[s] = _NEVER
             count[s] = 0
-        if rank[s] > 0 and clear_after >= 0 and t > last_true[s] + clear_after:
-            _emit(out[emitted], CLOSE, -1 - i, s, last_true[s] + clear_after, rank[s], count[s], opened[s], last_row[s])
-            emitted += 1
-            rank[s] = 0
-            run_start[s] = _NEVER
         if v > 0:
             if rank[s] > 0:
                 count[s] += 1
@@ -158,12 +161,16 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluations:
-    """A rule's evaluations in order. ``verdict``: 0 false, else the rank of the severity. Arrays of one length."""
+    """A rule's evaluations in order. ``verdict``: 0 false, else the rank of the severity. Arrays of one length.
+
+    ``before``: where evaluations come in arrival order, the watermark as each one came: what was due to close by then had closed.
+    """
 
     code: Ints
     at: Ints
     verdict: NDArray[np.int8]
     clear: Bools | None = None
+    before: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.code)
@@ -211,6 +218,7 @@ class Episodes:
             evaluations.at,
             evaluations.verdict,
             np.zeros(0, np.bool_) if clear is None else clear,
+            np.zeros(0, np.int64) if evaluations.before is None else evaluations.before,
             clear is not None,
             self._in_arrival_order,
             self._hold,

@@ -14,7 +14,7 @@ from events.transition import RANK, SEVERITIES
 from rules.errors import RuleError, did_you_mean
 from rules.expressions import ExpressionErrors, Scope, compile_condition, compile_measure
 from rules.model import Expr, Kind, Measure, Mode, Place, Rule, Step, Type, Window
-from rules.summary import Placeholder, TemplateError, escape, placeholders
+from rules.summary import TIME_SPECS, TemplateError, escape, parse, placeholders, with_zone
 from rules.versions import rule_version
 from rules.yaml_source import Mapping as MapNode
 from rules.yaml_source import Node, Scalar
@@ -759,7 +759,11 @@ class _RuleReader:
         nodes = self._text_nodes("summary", required=False)
         for node in {id(node): node for node in nodes.values()}.values():
             self._check_template(node, types)
-        return {language: node.text.strip() for language, node in nodes.items()}
+        times = [name for name, type_ in types.items() if type_ == "time"]
+        return {
+            language: with_zone(node.text.strip(), times, self.setting.zone_ms) if _is_template(node.text) else ""
+            for language, node in nodes.items()
+        }
 
     def _check_template(self, node: Scalar, types: Mapping[str, Type | None]) -> None:
         try:
@@ -774,15 +778,18 @@ class _RuleReader:
                 self.report.inside(
                     node, placeholder.offset, f"the summary names {name}, which this rule does not have", hint
                 )
-            elif placeholder.spec and types[name] not in ("number", "integer", "null", None):
-                self.report.inside(
-                    node, placeholder.offset, f"{name} is a {types[name]}: the format {placeholder.spec} is for numbers"
-                )
+                continue
+            type_ = types[name]
+            wanted = "times" if placeholder.spec[:4] in TIME_SPECS else "numbers"
+            fitting = ("time",) if wanted == "times" else ("number", "integer", "null")
+            if placeholder.spec and type_ is not None and type_ not in fitting:
+                message = f"{name} is a {type_}: the format {placeholder.spec} is for {wanted}"
+                self.report.inside(node, placeholder.offset, message)
 
     def _shown(self, feed: str, by: tuple[str, ...], summary: Mapping[str, str]) -> tuple[str, ...]:
         if not feed:
             return ()
-        named = {part.name for template in summary.values() for part in _placeholders_or_none(template)}
+        named = {part.name for template in summary.values() for part in placeholders(template)}
         return tuple(
             name
             for name in self.catalog.field_names(feed)
@@ -790,8 +797,9 @@ class _RuleReader:
         )
 
 
-def _placeholders_or_none(template: str) -> tuple[Placeholder, ...]:
+def _is_template(text: str) -> bool:
     try:
-        return placeholders(template)
+        parse(text)
     except TemplateError:
-        return ()
+        return False
+    return True

@@ -60,7 +60,7 @@ def _join(a: Any, i: int, b: Any, j: int, out: Any, k: int, ops: Any) -> None:
         op = ops[stat]
         x = a[i, stat]
         y = b[j, stat]
-        if op == _N or op == _S:
+        if op in (_N, _S):
             out[k, stat] = x + y
         elif op == _C:
             ca = x

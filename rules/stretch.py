@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rules.arrays import Ints
+from rules.arrays import NEVER, Ints
 
 #: ``src`` packs the number of the frame a row came in and its place there.
 ROW_BITS = 32
@@ -34,6 +34,13 @@ class Passage:
     def passed(self, instant: Any) -> Any:
         """The same for > instant."""
         return np.searchsorted(self.wm, instant, side="right")
+
+    def before(self, index: Ints) -> Ints:
+        """The watermark as record ``index`` came; unknown (never) for the first: what it made due was done with before."""
+        before = np.empty_like(self.wm)
+        before[0] = NEVER
+        before[1:] = self.wm[:-1]
+        return before[index]
 
     def position(self, index: int) -> int:
         return int(self.pos[min(index, len(self.pos) - 1)])

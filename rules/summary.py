@@ -1,12 +1,14 @@
-"""Summaries: texts with ``{name}`` and ``{name:.1f}``, filled with the values of an alert. No attribute access, no code."""
+"""Summaries: texts with ``{name}``, ``{name:.1f}`` and ``{name:date}``, filled with the values of an alert. No code in them."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+
+from events.times import format_ms, parse_instant
 
 #: What stands for a value that is not there.
 MISSING = "—"
@@ -14,13 +16,15 @@ MAX_VALUE_CHARS = 200
 MAX_TEMPLATE_CHARS = 2000
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_PLACEHOLDER = re.compile(r"\s*([^\W\d]\w*)\s*(?::(,?\.\d{1,2}[f%]|,?d|,))?")
+_PLACEHOLDER = re.compile(r"\s*([^\W\d]\w*)\s*(?::(,?\.\d{1,2}[f%]|,?d|,|(?:date|time)(?:[+-]\d{1,4})?))?")
+#: Formats of times; the loader puts the zone's minutes from UTC behind them.
+TIME_SPECS = {"date": 10, "time": 16}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
 class Placeholder:
-    """``{name:spec}``; ``spec`` is empty or one of ``.1f``, ``,.0f``, ``.1%``, ``d``, ``,``."""
+    """``{name:spec}``; ``spec`` is empty or one of ``.1f``, ``,.0f``, ``.1%``, ``d``, ``,``, ``date``, ``time``."""
 
     name: str
     spec: str
@@ -74,13 +78,31 @@ def escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def with_zone(template: str, times: Collection[str], zone_ms: int) -> str:
+    """The template with its times told in a zone: ``{due}`` becomes ``{due:time+480}``.
+
+    >>> with_zone("{n:d} until {due}, {due:date}", {"due"}, 28_800_000)
+    '{n:d} until {due:time+480}, {due:date+480}'
+    """
+    told = []
+    for part in parse(template):
+        if isinstance(part, str):
+            told.append(escape(part))
+            continue
+        spec = part.spec
+        if part.name in times and spec in ("", *TIME_SPECS):
+            spec = f"{spec or 'time'}{zone_ms // 60_000:+d}"
+        told.append(f"{{{part.name}:{spec}}}" if spec else f"{{{part.name}}}")
+    return "".join(told)
+
+
 def render(template: str, values: Mapping[str, object]) -> str:
     """The template with its values; what is missing, null or not a number becomes a dash.
 
     >>> render("{subject} COD {mean:.1f} mg/L, limit {limit}", {"subject": "甲站", "mean": 61.25, "limit": 50.0})
     '甲站 COD 61.2 mg/L, limit 50'
-    >>> render("{n} of {x:.0f}", {"x": None})
-    '— of —'
+    >>> render("{n} of {x:.0f} by {due:date+480}", {"x": None, "due": "2026-01-31T16:00:00.000Z"})
+    '— of — by 2026-02-01'
     """
     return "".join(
         part if isinstance(part, str) else _shown(values.get(part.name), part.spec) for part in parse(template)
@@ -90,6 +112,8 @@ def render(template: str, values: Mapping[str, object]) -> str:
 def _shown(value: object, spec: str) -> str:
     if value is None:
         return MISSING
+    if spec[:4] in TIME_SPECS:
+        return _told(value, spec)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -102,3 +126,12 @@ def _shown(value: object, spec: str) -> str:
         return str(value)
     text = _UNPRINTABLE.sub(" ", str(value))
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
+
+
+def _told(value: object, spec: str) -> str:
+    """A time (RFC 3339, as transitions hold it) as ``2026-01-01 08:00`` or its date, ``+480`` minutes from UTC."""
+    try:
+        ms = parse_instant(str(value)) + int(spec[4:] or 0) * 60_000
+        return format_ms(ms)[: TIME_SPECS[spec[:4]]].replace("T", " ")
+    except (ValueError, OverflowError):
+        return MISSING

@@ -37,6 +37,7 @@ class Each(EpisodeRuntime):
             stretch.time[some],
             stretch.columns[self._verdict][some],
             stretch.columns[self._clear][some] if self._clear else None,
+            stretch.passage.before(stretch.cause[some]),
         )
 
         def describe(change: Change) -> Opening:
