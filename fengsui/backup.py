@@ -269,7 +269,7 @@ def _pack(staged: _Staged, to: Path, say: Progress) -> Manifest:
     files: dict[str, _File] = {}
     done = 0
     try:
-        with open(unfinished, "xb", opener=_owner_only) as raw:
+        with open(unfinished, "wb", opener=_owner_only) as raw:
             with (
                 zstandard.ZstdCompressor(level=_ZSTD_LEVEL).stream_writer(raw, closefd=False) as packed,
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
@@ -446,11 +446,24 @@ def _owner_only(path: str, flags: int) -> int:
 
 @contextmanager
 def _staging(parent: Path) -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix=_STAGING, dir=parent))
+    for left in parent.glob(f"{_STAGING}*"):
+        if not _lives(left.name.removeprefix(_STAGING).partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)  # of a backup that was killed
+    path = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=parent))
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

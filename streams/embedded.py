@@ -21,9 +21,10 @@ from typing import Literal
 import msgspec
 
 from events.decode import Decoder
-from events.record import Act, Verb
+from events.record import Act, Activation, Record, Verb
 from events.transition import Transition
 from rules.book import Outcome
+from rules.errors import RuleErrors
 from rules.load import load_bundle, load_rules
 from rules.model import RuleSet
 from streams.acts import ActPending, EngineStopped, PendingActs, Refused
@@ -51,6 +52,8 @@ _LONGEST_WAIT_S = 1.0
 _SHORTEST_WAIT_S = 0.01
 #: A snapshot may take this part of the engine's time.
 _SNAPSHOT_PART = 0.02
+#: With the event log full, snapshots, which let go of it, come this often.
+_PRESSED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class EngineRunner:
         self._snapshot_pos = 0
         self._snapshot_s = 0.0
         self._snapshot_took_s = 0.0
+        #: refusals of a full event log that the newest snapshot knows of
+        self._refusals = 0
         #: engine's clock, and the wall clock when it last moved
         self._moved: tuple[int | None, int] = (None, 0)
         #: wall clock when the engine last was at the end of the log
@@ -182,9 +187,14 @@ class EngineRunner:
         return self._engine_().ruleset
 
     def newest_rules(self) -> RuleSet:
-        """The rule set that is, or is about to be, in force: that of the newest activation in the log. RuleErrors."""
+        """The rule set that is, or is about to be, in force: that of the newest activation in the log, if it can be read."""
         entry = self._event_log.newest_rules()
-        return self.ruleset if entry is None else load_bundle(activation(entry).bundle)
+        if entry is not None:
+            try:
+                return load_bundle(activation(entry).bundle)
+            except RuleErrors as errors:
+                _log.warning("the newest rule set in the log is refused by this version:\n%s", errors)
+        return self.ruleset
 
     def wait_for(self, pos: int, timeout_s: float) -> bool:
         """Waits until the engine has come to ``pos`` and what it made is on the disk; False where it did not in time."""
@@ -300,8 +310,7 @@ class EngineRunner:
         engine, reader = self._engine_(), self._reader
         assert reader is not None
         began_s = time.perf_counter()
-        records = reader.records(stretch)
-        outcome = engine.step(records)
+        outcome = self._judge(engine, reader.records(stretch))
         last = stretch[-1].pos
         self._append(outcome, last)
         self._count(outcome, reader, last - self._pos, time.perf_counter() - began_s)
@@ -320,6 +329,22 @@ class EngineRunner:
                 stepped_at_ms=now_ms,
             )
             self._progress.notify_all()
+
+    def _judge(self, engine: Engine, records: list[Record]) -> Outcome:
+        try:
+            outcome = engine.step(records)
+        except RuleErrors as errors:
+            # An earlier version took them. An activation stands alone in its stretch and is loaded before anything changes,
+            # so the rules before it go on, here and in every replay by this version.
+            assert [type(record) for record in records] == [Activation]
+            _log.error(
+                "a rule set in the log is refused by this version, the one before it stays in force:\n%s", errors
+            )
+            self._warnings["rules"] = f"a rule set in the log is refused by this version: {str(errors).splitlines()[0]}"
+            return Outcome()
+        if any(isinstance(record, Activation) for record in records):
+            self._warnings.pop("rules", None)
+        return outcome
 
     def _append(self, outcome: Outcome, last: int) -> None:
         """The transitions that the log does not have yet, with how far they were made; waits for room as long as it takes."""
@@ -397,6 +422,8 @@ class EngineRunner:
     def _snapshot_due(self) -> bool:
         positions = self._pos - self._snapshot_pos
         age_s = time.monotonic() - self._snapshot_s
+        if self._event_log.refusals != self._refusals and age_s >= _PRESSED_S:
+            return True  # the log is full, perhaps of what only the engine still needs
         if positions == 0 or age_s < self._snapshot_took_s / _SNAPSHOT_PART:
             return False
         policy = self._policy
@@ -408,7 +435,11 @@ class EngineRunner:
 
     def _save(self) -> None:
         """A snapshot of what was stepped; all its transitions are on the disk."""
+        pressed, self._refusals = self._event_log.refusals != self._refusals, self._event_log.refusals
         if self._pos == self._snapshot_pos:
+            self._snapshot_s = time.monotonic()
+            if pressed:  # the snapshot in reserve is given up, and with it what only that one needs of the log
+                self._event_log.commit(CONSUMER, self._snapshot_pos)
             return
         began_s = time.monotonic()
         try:

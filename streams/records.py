@@ -15,13 +15,16 @@ from streams.log.entry import Entry
 
 
 def stretches(read: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Cuts after each rule-set activation: what follows is decoded by another catalogue."""
+    """Cuts around each rule-set activation, which stands alone: what follows it is decoded by another catalogue."""
     stretch: list[Entry] = []
     for entry in read:
-        stretch.append(entry)
         if entry.kind == "rules":
-            yield stretch
+            if stretch:
+                yield stretch
+            yield [entry]
             stretch = []
+        else:
+            stretch.append(entry)
     if stretch:
         yield stretch
 

@@ -82,6 +82,8 @@ class SnapshotDirectory:
         One that is torn, altered, of another log or ahead of it is passed over and named in ``unusable``.
         """
         self.unusable = []
+        for left in self.path.glob(f"{self._name}-*.partial") if self.path.is_dir() else ():
+            left.unlink(missing_ok=True)  # of a process that died while it wrote
         found = []
         for pos, path in reversed(self._files()):
             snapshot = self._read(path)

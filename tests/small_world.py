@@ -108,13 +108,14 @@ class System:
         directory: Path,
         *,
         snapshots: SnapshotPolicy | None = None,
+        event_bytes: int = 1 << 30,
         transition_bytes: int = 1 << 30,
         tick_ms: int = 1_000,
         state: str = "state",
     ) -> None:
         self.directory = directory
         self.now_ms = T0_MS
-        self.events = SqliteLog(directory / "log" / "events.sqlite")
+        self.events = SqliteLog(directory / "log" / "events.sqlite", max_bytes=event_bytes)
         self.transitions = SqliteLog(directory / "log" / "transitions.sqlite", max_bytes=transition_bytes)
         self.dead = SqliteLog(directory / "log" / "dead.sqlite")
         self.metrics = Metrics()

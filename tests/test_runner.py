@@ -14,7 +14,7 @@ from events.transition import Transition
 from rules.load import load_rules
 from streams.embedded import ActPending, EngineRunner, EngineStopped, Refused, SnapshotPolicy
 from streams.log import entry as entries
-from streams.log.errors import LogMismatch
+from streams.log.errors import LogFull, LogMismatch
 from streams.log.sqlite import SqliteLog
 from tests.small_world import RULES, T0_MS, System, batch, expected, read_all, written
 
@@ -211,13 +211,13 @@ def test_an_error_in_a_step_stops_the_engine_loudly(system):
     system.post(reading(9.9))
     system.settle()
     before = written(system.transitions)
-    system.events.append([entries.rules_entry({"files": {"a.yaml": "rules: 7"}, "feeds": None}, at_ms=T0_MS)])
+    system.events.append([entries.NewEntry("events", 1, T0_MS, b"the disk has eaten this")])
     until(lambda: system.runner.health.state == "failed")
     health = system.runner.health
     assert not health.running
-    assert "a.yaml" in health.error
+    assert "ZstdError" in health.error
     assert system.metrics.registry.get_sample_value("fengsui_engine_up") == 0
-    with pytest.raises(EngineStopped, match=r"a\.yaml"):
+    with pytest.raises(EngineStopped, match="ZstdError"):
         system.runner.act(before[0].alert, "ack", "王")
     system.post(reading(9.9, id="y"))
     assert not system.runner.wait_for(system.events.newest, 5)
@@ -243,6 +243,52 @@ def test_a_new_rule_set_takes_its_turn(system):
     again = System(directory)
     assert again.runner.newest_rules().version == rules.version
     again.close()
+
+
+def test_rules_that_this_version_refuses_do_not_stop_it(system):
+    """An activation that cannot be loaded is passed over with a warning; the rules before it go on, in every replay."""
+    system.events.append([entries.rules_entry({"files": {"a.yaml": "rules: 7"}, "feeds": None}, at_ms=T0_MS)])
+    system.post(reading(9.9))
+    system.settle()
+    assert [t.rule for t in written(system.transitions)] == ["w.each"]
+    assert "a.yaml" in system.runner.health.warnings[0]
+    assert system.runner.newest_rules().version == system.runner.ruleset.version
+    system.use(
+        RULES + "  - {id: w.more, title: t, domain: environment, feed: sensor, when: value > 9, severity: red}\n"
+    )
+    system.post(reading(9.9, id="y", at_ms=T0_MS + 1))
+    system.settle()
+    assert not system.runner.health.warnings
+    assert [t.rule for t in written(system.transitions)] == ["w.each", "w.more"]
+
+
+def test_a_full_event_log_is_let_go_of_by_snapshots(tmp_path, monkeypatch):
+    """However small the log: what only snapshots hold is let go of, and the door opens again."""
+    monkeypatch.setattr("streams.embedded._PRESSED_S", 0.05)
+    monkeypatch.setattr("streams.gateway.gateway._PRESSED_S", 0.05)
+    system = System(tmp_path, snapshots=NEVER, event_bytes=90_000)
+    system.use()
+    sent = refused = 0
+    deadline = time.monotonic() + 60
+    while sent < 250:
+        assert time.monotonic() < deadline, system.events.consumers()
+        try:
+            system.now_ms = T0_MS + sent * 1000 + 500
+            system.post(batch(5, sent))
+        except LogFull:
+            refused += 1
+            time.sleep(0.01)
+        else:
+            sent += 1
+    assert refused > 0
+    assert system.events.oldest > 1
+    system.settle()
+    seen = written(system.transitions)
+    system.close()
+    system = System(tmp_path, event_bytes=90_000)
+    system.settle()
+    assert written(system.transitions) == seen
+    system.close()
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

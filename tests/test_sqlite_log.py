@@ -174,6 +174,23 @@ def test_nothing_is_trimmed_past_the_slowest_consumer(path):
         assert log.used_bytes <= 400_000
 
 
+def test_a_full_log_still_takes_ticks_and_acts(path):
+    """Time and people go on while events wait; but not without bound."""
+    with SqliteLog(path, max_bytes=1_000_000) as log:
+        log.register("slow")
+        fill = (log.append([events(1, size=10_000)]) for _ in range(1000))
+        with pytest.raises(LogFull):
+            list(fill)
+        assert log.refusals == 1
+        for at_ms in range(50):
+            log.append([entries.tick_entry(at_ms)])
+        with pytest.raises(LogFull):
+            log.append([events(1, size=10_000)])
+        more = (log.append([entries.rules_entry(random.Random(i).randbytes(5_000), at_ms=0)]) for i in range(100))
+        with pytest.raises(LogFull):
+            list(more)
+
+
 def test_one_that_does_not_fit_costs_the_others_nothing(path):
     """In one group commit a too large append fails alone, and whole."""
     with SqliteLog(path, max_bytes=200_000) as log:

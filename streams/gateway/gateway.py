@@ -44,6 +44,8 @@ _QUEUE_BYTES = 64 << 20
 _UNDER_WAY = 4
 _SNAPSHOT_EVENTS = 500_000
 _SNAPSHOT_S = 600.0
+#: With the event log full, snapshots, which let go of it, come this often.
+_PRESSED_S = 2.0
 #: Content types whose body is not lines already.
 _DOCUMENTS = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 
@@ -148,6 +150,8 @@ class Gateway:
         #: does the dedupe state hold ids that were never even queued for the log?
         self._stale = False
         self._pulse: dict[str, FeedPulse] = {}
+        #: refusals of a full event log that the last snapshot knew of
+        self._refusals = 0
         self._saved_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
@@ -329,16 +333,20 @@ class Gateway:
     def _until_snapshot_s(self) -> float:
         if self._memory.unsaved >= _SNAPSHOT_EVENTS:
             return 0.0
-        return max(0.0, self._saved_s + _SNAPSHOT_S - time.monotonic())
+        pressed = self._event_log.refusals != self._refusals
+        return max(0.0, self._saved_s + (_PRESSED_S if pressed else _SNAPSHOT_S) - time.monotonic())
 
     def _save(self) -> None:
         self._saved_s = time.monotonic()
+        pressed, self._refusals = self._event_log.refusals != self._refusals, self._event_log.refusals
         try:
             self._remember_failures()
             # A snapshot may only hold what is on the disk.
             pos = self._event_log.submit([]).result()
             if self._memory.unsaved and self._failures == self._known_failures:
                 self._memory.save(pos)
+            elif pressed:
+                self._memory.let_go()
         except Exception as error:
             # Events are taken all the same: after a restart the log brings their ids back.
             _log.warning("no dedupe snapshot now: %s", error)

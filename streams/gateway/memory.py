@@ -49,6 +49,8 @@ class Memory:
         self.save_error = ""
         #: events remembered since the last snapshot
         self.unsaved = 0
+        #: position that the newest usable snapshot covers
+        self._saved_pos = 0
         log.register(CONSUMER)
         # The first call compiles: now, not while the first client waits.
         self._new().fresh(pl.DataFrame({"id": ["x"], "source": ["x"]}), 0)
@@ -71,12 +73,16 @@ class Memory:
         snapshots = self._files.load(log=self._log.identity, newest=self._log.newest)
         self.unusable = list(self._files.unusable)
         for snapshot in snapshots:
+            if snapshot.pos < self._log.oldest - 1:
+                self.unusable.append(f"dedupe snapshot at {snapshot.pos}: the log begins at {self._log.oldest}")
+                continue
             try:
                 self._dedupe = Dedupe.restore(snapshot.body)
             except Exception as error:  # whatever is wrong with it, the log has the same events
                 self.unusable.append(f"dedupe snapshot at {snapshot.pos}: {error}")
                 continue
             after, self._at_ms = snapshot.pos, int(snapshot.extra["at_ms"])
+            self._saved_pos = snapshot.pos
             break
         if after is None:
             self._dedupe, self._at_ms = self._new(), 0
@@ -107,9 +113,15 @@ class Memory:
         self._saver = threading.Thread(target=self._write, args=(snapshot,), name="dedupe-snapshot")
         self._saver.start()
 
+    def let_go(self) -> None:
+        """Gives up the snapshot in reserve, and with it what only that one needs of the log."""
+        if self._saver is None or not self._saver.is_alive():
+            self._log.commit(CONSUMER, self._saved_pos)
+
     def _write(self, snapshot: Snapshot) -> None:
         try:
             floor = self._files.save(snapshot)
+            self._saved_pos = snapshot.pos
             self._log.commit(CONSUMER, floor)
             self.save_error = ""
         except LogError as error:

@@ -33,6 +33,9 @@ _QUEUE_BYTES = 128 << 20
 _TRIM_PART = 1 / 32
 _TRIM_ENTRIES = 5_000
 _AGE_CHECK_MS = 60_000
+#: Ticks, acts and rule sets may go beyond the bound by this part of it: a full log is no reason to stop time, or people.
+_RESERVE_PART = 1 / 32
+_CONTROL = frozenset({"tick", "act", "rules"})
 _IDLE_READERS = 8
 _POLL_S = 0.05
 
@@ -52,6 +55,10 @@ class _Job:
     @property
     def nbytes(self) -> int:
         return sum(len(entry.payload) + _ENTRY_BYTES for entry in self.entries)
+
+    @property
+    def control(self) -> bool:
+        return all(entry.kind in _CONTROL for entry in self.entries)
 
 
 class SqliteLog:
@@ -80,6 +87,8 @@ class SqliteLog:
         self._closing = False
         self._wakes = 0
         self._broken: LogError | None = None
+        #: how often something was refused because the log was full: consumers that could let go may look at it
+        self.refusals = 0
         self._listeners: list[Callable[[int], None]] = []
         self._thread: threading.Thread | None = None
         if read_only:
@@ -414,7 +423,8 @@ class SqliteLog:
             raise LogBroken(f"{self.path} was written by another process: only one may hold a data directory")
         for job in jobs:
             nbytes = job.nbytes
-            if job.entries and used_bytes + nbytes > self._max_bytes:
+            bound = self._max_bytes * (1 + _RESERVE_PART) if job.control else self._max_bytes
+            if job.entries and used_bytes + nbytes > bound:
                 outcomes.append((job, self._full(nbytes)))
                 continue
             rows = []
@@ -474,6 +484,7 @@ class SqliteLog:
         return min(self._consumers.values(), default=self._newest)
 
     def _full(self, nbytes: int) -> LogFull:
+        self.refusals += 1
         slowest = min(self._consumers.items(), key=lambda item: item[1], default=("none", 0))
         return LogFull(
             f"{self.path.name} is full ({self._used_bytes} of {self._max_bytes} bytes, {nbytes} more asked for); its slowest "
