@@ -24,7 +24,7 @@ export const en: Messages = {
   },
   header: {
     data: "Data {age}",
-    noData: "No data yet",
+    noData: "No new data yet",
     ok: "Running",
     behind: "Behind",
     stalled: "Stalled",

@@ -26,7 +26,8 @@ export class ServerClock {
     if (this.#speed === 1 && Math.abs(off_ms) <= JITTER_MS) return;
     if (span_ms >= SPAN_MS) {
       const pace = (at_ms - this.#at_ms) / span_ms;
-      this.#speed = pace > 1.5 ? pace : 1;
+      if (pace <= 1.5) this.#speed = 1;
+      else this.#speed = this.#speed === 1 ? pace : 0.7 * this.#speed + 0.3 * pace;
     }
     this.#at_ms = at_ms;
     this.#page_ms = page_ms;

@@ -27,19 +27,32 @@ export function clearFilters(): void {
   setFilters({ ...DEFAULT_FILTERS, sort: filters.value.sort });
 }
 
+/** What the address was before the drawer opened: only if nothing else changed since may closing be a step back. */
+let before: string | null = null;
+
+function withoutAlert(): URLSearchParams {
+  const next = new URLSearchParams(query.value);
+  next.delete("alert");
+  return next;
+}
+
 /** The alert in the drawer. Opening one is a step that the back button undoes. */
 export const openAlert = computed(() => query.value.get("alert"));
 
 export function showAlert(id: string | null): void {
   if (id === openAlert.value) return;
-  if (id === null && (history.state as { board?: boolean } | null)?.board) {
-    history.back();
+  const next = withoutAlert();
+  if (id === null) {
+    const stepBack = before === next.toString() && (history.state as { board?: boolean } | null)?.board === true;
+    before = null;
+    if (stepBack) history.back();
+    else write(next, "replace");
     return;
   }
-  const next = new URLSearchParams(query.value);
-  if (id === null) next.delete("alert");
-  else next.set("alert", id);
-  write(next, id !== null && openAlert.value === null ? "push" : "replace");
+  const opening = openAlert.value === null;
+  if (opening) before = next.toString();
+  next.set("alert", id);
+  write(next, opening ? "push" : "replace");
 }
 
 export const wall = computed(() => query.value.get("wall") === "1");
