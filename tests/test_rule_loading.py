@@ -396,6 +396,16 @@ def test_a_known_version_stays():
             "severity: red\n    summary: '{metric:.1f}'",
             "7:15: metric is a string: the format .1f is for",
         ),
+        (
+            "severity: red",
+            "severity: red\n    summary: 'a §{value:date}'",
+            "value is a number: the format date is for times",
+        ),
+        (
+            "severity: red",
+            "severity: red\n    summary: 'a §{time:.1f}'",
+            "time is a time: the format .1f is for numbers",
+        ),
         ("severity: red", "severity: red\n    summary: '{value.real}'", "7:15: '{value.real}' is no placeholder"),
         ("severity: red", "severity: red\n    summary: '{value!r}'", "7:15: '{value!r}' is no placeholder"),
         ("severity: red", "severity: red\n    summary: '{value:>99999}'", "7:15: '{value:>99999}' is no placeholder"),
