@@ -72,7 +72,7 @@ def _series(
         bucket_ms=None if name else count_bucket_ms(from_ms, to_ms),
     )
     field = feed.fields.get(name) if feed and name else None
-    unit = trigger.get("unit") if name == "value" else None
+    unit = _unit(services, newest, key, from_ms, to_ms) if name == "value" and feed and "unit" in feed.fields else None
     limit = newest.measures.get("limit")
     return {
         "alert": alert,
@@ -83,7 +83,7 @@ def _series(
         "kind": "value" if name else "count",
         "field": name,
         "title": dict(field.title) if field else (dict(feed.title) if feed else None),
-        "unit": unit if isinstance(unit, str) else (field.unit if field else ""),
+        "unit": unit or (field.unit if field else ""),
         "bucket_s": found.bucket_ms / 1000,
         "points": [(format_ms(at_ms), value) for at_ms, value in found.points],
         "limit": limit if _is_number(limit) else found.limit,
@@ -138,12 +138,21 @@ def narrowed(key: Mapping[str, Any], rule: Rule | None, feed: Feed | None, trigg
 
 
 def _trigger(services: Services, newest: Transition) -> Mapping[str, Any]:
-    """The newest of the events that the alert names, or of its key; empty where the store has none (yet)."""
+    """The first of the events that the alert names; empty where it names none, or the store does not have it yet."""
     named = newest.evidence
+    if not named.events:
+        return {}
     from_ms, to_ms = parse_instant(named.from_), parse_instant(named.to or named.from_)
     found = services.store.evidence(named.feed, named.key, from_ms, to_ms, named.events[:1], limit=1)
-    trigger: Mapping[str, Any] = found.items[0] if found.items else {}
+    trigger: Mapping[str, Any] = next((event for event in found.items if event.get("id") == named.events[0]), {})
     return trigger
+
+
+def _unit(services: Services, newest: Transition, key: Key, from_ms: int, to_ms: int) -> str | None:
+    """The unit that the newest event in the range names."""
+    found = services.store.evidence(newest.evidence.feed, key, from_ms, to_ms, limit=1)
+    unit = found.items[0].get("unit") if found.items else None
+    return unit if isinstance(unit, str) else None
 
 
 def measures(trail: list[Transition], rule: Rule | None) -> dict[str, list[tuple[str, float]]]:
