@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ from events.lines import Bools, Int64s, Lines
 
 #: Counted at a time: small enough that the marks stay in the cache.
 _STRIDE = 1 << 18
-_QUOTE, _BACKSLASH, _OPEN_BRACE, _OPEN_BRACKET = b'"\\{['
+_QUOTE, _COLON, _SPACE, _N, _BACKSLASH, _OPEN_BRACE, _OPEN_BRACKET = b'": n\\{['
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,25 @@ class Census:
     @staticmethod
     def of(text: bytes) -> Census | None:
         """None where white space before a colon spoils the count of names."""
-        if (
-            (b" " in text and _count(text, b" :"))
-            or (b"\t" in text and b"\t:" in text)
-            or (b"\r" in text and b"\r:" in text)
-        ):
+        if (b"\t" in text and b"\t:" in text) or (b"\r" in text and b"\r:" in text):
             return None
-        nulls = text.count(b'":null') + text.count(b'": null') if _count(text, b"null") else 0
-        return Census(_count(text, b'"') // 2, _count(text, b'":'), nulls)
+        octets, spaced = np.frombuffer(text, np.uint8), b" " in text
+        quotes = names = suspects = 0
+        for begin in range(0, len(octets), _STRIDE):
+            block = octets[begin : begin + _STRIDE + 2]
+            quote, colon, null = block == _QUOTE, block == _COLON, block == _N
+            quotes += int(np.count_nonzero(quote[:_STRIDE]))
+            names += int(np.count_nonzero(quote[:-1][:_STRIDE] & colon[1:][:_STRIDE]))
+            suspects += int(np.count_nonzero(colon[:-1] & null[1:]))
+            if spaced:
+                space = block == _SPACE
+                if (space[:-1] & colon[1:]).any():
+                    return None
+                suspects += int(np.count_nonzero(space[:-1] & null[1:]))
+        nulls = text.count(b'":null') if suspects else 0
+        if nulls < suspects and spaced:
+            nulls += text.count(b'": null')
+        return Census(quotes // 2, names, nulls)
 
 
 def irregular(lines: Lines) -> Bools:
@@ -48,8 +58,7 @@ def irregular(lines: Lines) -> Bools:
         odd |= lines.holding(_places(octets, _OPEN_BRACKET))
     if b"\\" in data:
         odd |= lines.holding(_escapes(octets))
-    braces = _count(data, b"{")
-    if braces != len(lines):
+    if np.count_nonzero(octets == _OPEN_BRACE) != len(lines):
         places = _places(octets, _OPEN_BRACE)
         odd |= lines.holding(places[~np.isin(places, lines.starts, assume_unique=True)])
     return odd
@@ -67,18 +76,3 @@ def _escapes(octets: npt.NDArray[np.uint8]) -> Int64s:
     beyond = octets[np.minimum(places + 2, last)] | 0x20
     spoiling: Bools = (after == _QUOTE) | ((after == ord("u")) & (beyond == ord("d")))
     return places[spoiling]
-
-
-def _count(text: bytes, pattern: bytes) -> int:
-    """How often a pattern of 1, 2 or 4 bytes is there (4: of no repeated parts). Several times faster than ``bytes.count``."""
-    width = len(pattern)
-    kind: Any = {1: np.uint8, 2: np.uint16, 4: np.uint32}[width]
-    wanted = np.frombuffer(pattern, kind)[0]
-    total = 0
-    for begin in range(0, len(text), _STRIDE):
-        end = min(len(text), begin + _STRIDE + width - 1)
-        for shift in range(width):
-            length = (end - begin - shift) // width
-            if length > 0:
-                total += int(np.count_nonzero(np.frombuffer(text, kind, length, begin + shift) == wanted))
-    return total

@@ -2,8 +2,8 @@
 
 Polars reads NDJSON into typed columns fast, but not strictly: it turns numbers in text fields into text, takes the first of
 two fields of one name, and drops fields that it was not asked for. So a batch read is believed only if it accounts for every
-field in the bytes (:mod:`events.census`); otherwise the batch is halved and halved again, and what remains is read line by line
-(:mod:`events.line`). The two ways give the same events; which of them was taken shows in nothing but the time it took.
+field in the bytes (:mod:`events.census`); otherwise lines that cannot be right are set apart, the batch is cut up, and
+what remains is read line by line (:mod:`events.line`). The two ways give the same events; which of them was taken shows in nothing but the time it took.
 
 The proof. Let a batch be flat objects without escaped quotes, n values in it, of these s texts, z nulls, o others; c texts begin
 with a colon, e of them with ``:null``. A census counts strings = n + s, names = n + c, nulls = z - f + e, where f are nulls
@@ -12,7 +12,7 @@ these o - t in columns that hold no text, where t went into text columns.
 (1) names - nulls - cells = c + d + f - e. As e <= c, it is 0 only if d = f = 0 and c = e.
 (2) then 2 names - strings - nulls - others = 2c - e + t = c + t, which is 0 only if c = t = 0.
 What is left is a field that is there twice with a null for one: (3) where there are nulls, the batch is read once more with
-each null as a text, and again every field must be accounted for.
+a zero for each null, and again every field must be accounted for.
 """
 
 from __future__ import annotations
@@ -119,9 +119,8 @@ class Decoder:
         self.catalog = catalog
         self._reader = LineReader(catalog)
         self._schema = catalog.schema()
-        #: columns that bear the name of their field, and of these the times
-        self._plain = dict.fromkeys(ENVELOPE)
-        self._times = {"time"}
+        #: columns that bear the name of their field, with its type
+        self._plain: dict[str, str] = dict(ENVELOPE)
         #: column -> the feeds that declare it; no entry for the envelope
         self._declared: dict[str, set[str]] = {}
         #: feeds that have a field in a column of another name: they are read line by line
@@ -131,14 +130,22 @@ class Decoder:
                 if catalog.column(feed, name) != name:
                     self._retyped.add(feed)
                 elif name not in ENVELOPE:
-                    self._plain[name] = None
+                    self._plain[name] = catalog.field_type(feed, name) or "string"
                     self._declared.setdefault(name, set()).add(feed)
-                    if catalog.field_type(feed, name) == "time":
-                        self._times.add(name)
+        self._times = {name for name, word in self._plain.items() if word == "time"}
         #: what a batch read asks for; times are texts unless the plan says otherwise
         self._kinds = {name: pl.String() if name in self._times else self._schema[name] for name in self._plain}
         self._nulls: dict[pl.DataType, pl.Series] = {}
         self._blank = pl.DataFrame(schema=self._schema)
+        kinds = {"string": str, "number": float, "integer": int, "boolean": bool, "time": str | int}
+        row = msgspec.defstruct(
+            "Row",
+            [
+                (f"f{i}", kinds[word] | None, msgspec.field(name=name, default=None))
+                for i, (name, word) in enumerate(self._plain.items())
+            ],
+        )
+        self._fits = msgspec.json.Decoder(row).decode
         # Hints. Asking for all columns of the catalogue would take several times as long as asking for those in use.
         self._lock = threading.Lock()
         self._plan = _Plan({})
@@ -174,7 +181,7 @@ class Decoder:
                 lines = lines.take(~odd)
         self._regular(lines, job)
 
-    def _regular(self, lines: Lines, job: _Job) -> None:
+    def _regular(self, lines: Lines, job: _Job, *, screened: bool = False) -> None:
         """As few batch reads as will do, and what remains line by line."""
         if len(lines) < _FEW:
             self._one_by_one(lines, job)
@@ -183,12 +190,28 @@ class Decoder:
             return
         if self._learn(lines) and self._at_once(lines, job):
             return
+        if not screened:
+            unfit = self._unfit(lines)
+            if unfit.any():
+                self._one_by_one(lines.take(unfit), job)
+                self._regular(lines.take(~unfit), job, screened=True)
+                return
         if len(lines) <= _LEAF:
             self._one_by_one(lines, job)
             return
         step = -(-len(lines) // _CUTS)
         for begin in range(0, len(lines), step):
-            self._regular(lines.take(slice(begin, begin + step)), job)
+            self._regular(lines.take(slice(begin, begin + step)), job, screened=True)
+
+    def _unfit(self, lines: Lines) -> Bools:
+        """The lines that no batch read will take: no JSON, or with a value that does not fit its column."""
+        unfit = np.zeros(len(lines), np.bool_)
+        for row, line in enumerate(lines):
+            try:
+                self._fits(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+                unfit[row] = True
+        return unfit
 
     # ---------------------------------------------------------- line by line
 
@@ -249,7 +272,7 @@ class Decoder:
         others = sum(frame.height - column.null_count() for column in frame if column.dtype != pl.String)
         if 2 * census.names - census.strings - census.nulls != others:  # (2)
             return False
-        if census.nulls and not _once_each(text, plan, census.names):  # (3)
+        if census.nulls and not _once_each(text, plan, census):  # (3)
             return False
 
         for name in REQUIRED:
@@ -416,23 +439,30 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         begin = end
 
 
+def _schema(plan: _Plan) -> dict[str, pl.DataType]:
+    return {name: pl.Int64() if name in plan.numeric else kind for name, kind in plan.columns.items()}
+
+
 def _read(text: bytes, plan: _Plan) -> pl.DataFrame | None:
     """None where a line is no object or a value does not fit its column."""
-    schema = {name: pl.Int64() if name in plan.numeric else kind for name, kind in plan.columns.items()}
     try:
-        return pl.read_ndjson(io.BytesIO(text), schema=schema)
+        return pl.read_ndjson(io.BytesIO(text), schema=_schema(plan))
     except pl.exceptions.PolarsError:
         return None
 
 
-def _once_each(text: bytes, plan: _Plan, names: int) -> bool:
+def _once_each(text: bytes, plan: _Plan, census: Census) -> bool:
     """Whether every field, the nulls too, is there once in its line and asked for by the plan."""
-    text = text.replace(b'":null', b'":""').replace(b'": null', b'": ""')
+    # A zero fits wherever the rest of a column is no boolean, and where that is text it passes for text.
+    schema = {name: pl.String() if kind == pl.Boolean else kind for name, kind in _schema(plan).items()}
+    filled = text.replace(b'":null', b'":0')
+    if len(text) - len(filled) < 3 * census.nulls:
+        filled = filled.replace(b'": null', b'": 0')
     try:
-        frame = pl.read_ndjson(io.BytesIO(text), schema=dict.fromkeys(plan.columns, pl.String()))
+        frame = pl.read_ndjson(io.BytesIO(filled), schema=schema)
     except pl.exceptions.PolarsError:
         return False
-    return sum(frame.height - column.null_count() for column in frame) == names
+    return sum(frame.height - column.null_count() for column in frame) == census.names
 
 
 def _instants(column: pl.Series) -> tuple[pl.Series, Bools]:

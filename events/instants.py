@@ -59,12 +59,14 @@ def _parse_alike(texts: pl.Series, length: int, *, zulu: bool) -> tuple[Int64s, 
         known &= (grid[:, 19] == ord(".")) & _all(digits <= 9)
         ms += _weigh(digits, tuple((place, 10 ** (2 - place)) for place in range(min(3, fraction - 1))))
     if not zulu:
-        sign = grid[:, -6]
-        zone = grid[:, -5:] ^ np.frombuffer(b"00:00", np.uint8)
+        tail = grid[:, -6:]
+        # Mostly one offset for all: worked out once.
+        tail = tail[:1] if (tail == tail[0]).all() else tail
+        sign, zone = tail[:, 0], tail[:, 1:] ^ np.frombuffer(b"00:00", np.uint8)
         known &= ((sign == ord("+")) | (sign == ord("-"))) & _all(zone <= np.array([2, 9, 0, 5, 9], np.uint8))
         known &= zone[:, 0] * 10 + zone[:, 1] < 24
-        offset = _weigh(zone, ((0, 600), (1, 60), (3, 10), (4, 1))) * 60_000
-        ms -= np.where(sign == ord("-"), -offset, offset)
+        offset_ms = _weigh(zone, ((0, 600), (1, 60), (3, 10), (4, 1))) * 60_000
+        ms -= np.where(sign == ord("-"), -offset_ms, offset_ms)
     known &= (ms >= MIN_MS) & (ms <= MAX_MS)
     return ms, known
 

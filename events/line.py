@@ -16,6 +16,7 @@ from events.times import MAX_MS, MIN_MS, format_ms, parse_instant
 
 Value = str | float | int | bool
 _decode = msgspec.json.Decoder().decode
+_PLAIN: dict[str, type] = {"string": str, "number": float, "boolean": bool}
 _INT64 = range(-(2**63), 2**63)
 _SHOWN = 60
 #: Of a name that only counts and shows; the whole line is kept beside it.
@@ -44,14 +45,13 @@ class LineReader:
     """Reads lines by a catalogue."""
 
     def __init__(self, catalog: FeedCatalog) -> None:
-        #: feed -> field -> (column, type)
-        self._fields: dict[str, dict[str, tuple[str, str]]] = {
-            feed: {
-                name: (catalog.column(feed, name), catalog.field_type(feed, name) or "string")
-                for name in catalog.field_names(feed)
-            }
-            for feed in catalog.feeds
-        }
+        #: feed -> field -> (column, type, Python type that needs no second look)
+        self._fields: dict[str, dict[str, tuple[str, str, type | None]]] = {}
+        for feed in catalog.feeds:
+            fields = self._fields[feed] = {}
+            for name in catalog.field_names(feed):
+                kind = catalog.field_type(feed, name) or "string"
+                fields[name] = (catalog.column(feed, name), kind, _PLAIN.get(kind))
 
     def read(self, line: bytes, *, receipt_ms: int | None = None) -> dict[str, Value]:
         """The event's values by column: the declared ones that are not null, times in epoch ms. Raises Refusal."""
@@ -64,7 +64,7 @@ class LineReader:
 
     def _values(self, event: dict[str, Any], receipt_ms: int | None) -> dict[str, Value]:
         for name in REQUIRED:
-            if event.get(name) in (None, ""):
+            if (value := event.get(name)) is None or value == "":
                 raise Refusal("missing_field", f"{name} is {'missing' if name not in event else 'empty'}")
         feed = event["feed"]
         if type(feed) is not str:
@@ -72,11 +72,15 @@ class LineReader:
         fields = self._fields.get(feed)
         if fields is None:
             raise Refusal("unknown_feed", f"feed {_show(feed)} is not in the feed catalogue")
-        values: dict[str, Value] = {}
+        values: dict[str, Any] = {}
         for name, value in event.items():
-            if value is not None and name in fields:
-                column, kind = fields[name]
-                values[column] = _typed(name, kind, value)
+            field = fields.get(name)
+            if field is None or value is None:
+                continue
+            column, kind, plain = field
+            if type(value) is not plain:
+                value = _typed(name, kind, value)
+            values[column] = value
         time_ms = int(values["time"])
         if receipt_ms is not None and time_ms > receipt_ms + MAX_AHEAD_MS:
             ahead_s = (time_ms - receipt_ms) // 1000
@@ -106,7 +110,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _check_depth(event: dict[str, Any]) -> None:
     """The event itself is of depth 1."""
-    level: list[Any] = [value for value in event.values() if isinstance(value, (dict, list))]
+    level: list[Any] = [value for value in event.values() if type(value) is dict or type(value) is list]
     depth = 1
     while level:
         depth += 1
@@ -144,12 +148,9 @@ def _check_names(line: bytes, event: dict[str, Any]) -> None:
 
 
 def _typed(name: str, kind: str, value: Any) -> Value:
+    """What is not just of its field's plain Python type."""
     found = type(value)
-    if kind == "string" and found is str:
-        return str(value)
-    if kind == "boolean" and found is bool:
-        return bool(value)
-    if kind == "number" and found in (float, int):
+    if kind == "number" and found is int:
         try:
             return float(value)
         except OverflowError:
