@@ -24,9 +24,8 @@ _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 def main() -> NoReturn:
     """The entry point: one clear line for each error, and the contract's exit codes."""
     try:
-        cli.main(prog_name="fengsui", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Not standalone: the errors come here. An Exit comes back as its code.
+        code = cli.main(prog_name="fengsui", standalone_mode=False)
     except click.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
@@ -40,7 +39,7 @@ def main() -> NoReturn:
         sys.exit(0)
     except Exception as error:
         _fail(error)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def _fail(error: Exception) -> NoReturn:

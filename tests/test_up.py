@@ -131,7 +131,7 @@ def test_faulty_rules_at_the_first_start(tmp_path: Path, rules: Path) -> None:
     (rules / "a.yaml").write_text(RULE.replace("value > limit", "valu > limit"))
     code, text = refused(tmp_path, "--rules", rules, "--listen", "127.0.0.1:0")
     assert code == 1
-    assert "a.yaml:8:" in text
+    assert "a.yaml:7:" in text
 
 
 def test_commands_about_a_running_system(tmp_path: Path, rules: Path) -> None:
