@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -506,3 +507,11 @@ def test_answers_are_as_described(served: Served) -> None:
             assert example.keys() <= schemas[name]["properties"].keys(), name
     for reference in re.findall(r"#/components/schemas/(\w+)", json.dumps(description)):
         assert reference in schemas
+
+
+def test_every_call_stands_in_the_docs(served: Served) -> None:
+    """docs/api.md names each path of the description."""
+    text = (Path(__file__).parent.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in get(served, "/api/v1/openapi.json")["paths"]:
+        named = path in text or path.rpartition("/")[2] in re.findall(r"`/(\w+)`", text)
+        assert named, path

@@ -443,10 +443,7 @@ _API_PATHS: Json = {
             "The head of the board and the heartbeat",
             _answer(_ref("Summary"), "The summary", 400),
             _query("digits", {"type": "integer", "enum": [2, 4, 6], "default": 4}, "length of the region prefixes"),
-            _REGION,
-            _DOMAIN,
-            _SEVERITIES,
-            _SHADOW,
+            *(one for one in _FILTERS if one is not _STATES),
         )
     },
     "/me": {"get": _get("Who asks", _answer(_ref("Me"), "You"))},
