@@ -332,7 +332,7 @@ def test_arrays_and_cloudevents_are_bodies_too(house):
         "id": "c1",
         "type": "cn.fengsui.sensor",
         "source": "s",
-        "time": "2026-06-01T08:00:00+08:00",
+        "time": "2026-05-28T08:00:00+08:00",
         "data": {"metric": "ph", "value": 7},
     }
     assert counts(house.door.accept(json.dumps(cloud).encode(), "application/cloudevents+json")) == (1, 0, 0)
