@@ -435,6 +435,7 @@ def test_health(served: Served) -> None:
 def test_metrics_are_openmetrics(served: Served) -> None:
     """The official parser reads them, and requests are counted by route, never by path."""
     get(served, "/api/v1/alerts")
+    served.client.get("/api/v1/alerts/0123456789abcdef")
     answer = served.client.get("/metrics")
     assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert answer.text.endswith("# EOF\n")
