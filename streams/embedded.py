@@ -399,10 +399,11 @@ class EngineRunner:
         """When no event moved the engine's clock for a while, the wall clock does: silence must be noticed, too."""
         now_ms = self._clock()
         clock_ms, moved_ms = self._moved
-        if moved_ms > now_ms:  # the wall clock was put back
-            self._moved = (clock_ms, now_ms)
-        elif now_ms - moved_ms >= self._tick_ms and (clock_ms is None or now_ms > clock_ms):
-            self._moved = (clock_ms, now_ms)
+        if 0 <= now_ms - moved_ms < self._tick_ms:
+            return
+        self._moved = (clock_ms, now_ms)
+        # Where the wall clock was put back, time stands until it has caught up.
+        if moved_ms <= now_ms and (clock_ms is None or now_ms > clock_ms):
             try:
                 self._event_log.append([tick_entry(now_ms)])
             except LogError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -72,7 +73,8 @@ class SnapshotDirectory:
             for _, old in files[:-_KEEP]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise named(error, target) from error
         return files[-_KEEP:][0][0]
 
