@@ -37,7 +37,7 @@ from events.times import MAX_MS, MIN_MS
 #: Decoded at a time, so that memory is bounded whatever the caller brings.
 _PIECE_BYTES = 16 << 20
 #: Below this many lines a batch read costs more than it saves.
-_FEW = 24
+_FEW = 100
 #: A batch that cannot be read at once is cut into this many, down to a size that is as well read line by line.
 _CUTS = 8
 _LEAF = 512

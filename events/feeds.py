@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 
 from events.event import ENVELOPE
-from events.times import parse_duration
+from events.times import format_duration, parse_duration
 
 FieldType = Literal["string", "number", "integer", "boolean", "time"]
 FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
@@ -48,7 +48,7 @@ _STRING, _BOOL, _NULL = (f"tag:yaml.org,2002:{word}" for word in ("str", "bool",
 
 @dataclass(frozen=True)
 class Field:
-    """A typed field of a feed. ``personal``: shown only to those who may see personal data."""
+    """A typed field of a feed. ``personal``: holds personal data."""
 
     name: str
     type: FieldType
@@ -259,7 +259,7 @@ class _Reader:
             self._say(node, f"{what} must be a duration such as 30s, 5m, 1h or 1d")
             return least_ms
         if not least_ms <= ms <= most_ms:
-            self._say(node, f"{what} must lie between {least_ms} and {most_ms} ms")
+            self._say(node, f"{what} must lie between {format_duration(least_ms)} and {format_duration(most_ms)}")
             return least_ms
         return ms
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,15 @@ feeds:
 """
 CATALOG = FeedCatalog.parse(FEEDS)
 READER = LineReader(CATALOG)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_batches() -> Iterator[None]:
+    """The batch way is taken from few lines on, so that small drawn bodies go both ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode_module, "_FEW", 24)
+        patch.setattr(decode_module, "_LEAF", 40)
+        yield
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -136,7 +146,7 @@ REFUSED: list[tuple[bytes, str, str]] = [
     (dump(event(n=True)), "wrong_type", "n must be an integer, found true"),
     (dump(event(n=1.5)), "wrong_type", "n must be an integer, found 1.5"),
     (dump(event(n=2**63)), "wrong_type", "n"),
-    (dump(event(n=10**5000 if False else 10**400)), "wrong_type", "a very large integer"),
+    (dump(event(n=10**400)), "wrong_type", "a very large integer"),
     (dump(event(b=1)), "wrong_type", "b must be true or false, found 1"),
     (dump(event(b="true")), "wrong_type", "b"),
     (dump(event(s=5)), "wrong_type", "s must be text, found 5"),
@@ -280,11 +290,9 @@ def test_ordinary_batches_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         {"time": NOW_MS},
         {"subject": None, "other": None},
         {"feed": "complaint", "text": "水\n:null", "due": NOW_MS},
-        {"feed": "complaint", "text": "a: [b", "due": "2026-01-01T08:00:00Z"},
+        {"feed": "complaint", "text": "注: 见附件", "due": "2026-01-01T08:00:00Z"},
         {"time": "2026-01-01T08:00:00.123456+08:00"},
     ):
-        if "[" in str(changes):
-            continue
         lines = [{"id": str(i), "time": "2026-01-01T08:00:00Z", **base, **changes} for i in range(100)]
         for separators in ((",", ":"), (", ", ": ")):
             for escaped in (True, False):
@@ -419,8 +427,8 @@ def lines(draw: st.DrawFn, *, oddness: int) -> bytes:
         ("source", "s" if not odd() else draw(VALUES)),
         ("time", draw(st.sampled_from(TIMES[:2])) if not odd() else draw(st.sampled_from(TIMES))),
     ]
-    for name in draw(st.lists(st.sampled_from(list(FITTING)), max_size=4, unique=True)):
-        pairs.append((name, draw(VALUES) if odd() else draw(FITTING[name])))
+    names = draw(st.lists(st.sampled_from(list(FITTING)), max_size=4, unique=True))
+    pairs += [(name, draw(VALUES) if odd() else draw(FITTING[name])) for name in names]
     if odd():
         pairs.append((draw(st.sampled_from(["id", "v", "x", "s", *TRICKY, "v@string"])), draw(VALUES)))
     if odd():
