@@ -48,8 +48,10 @@ describe("the order of the list", () => {
   const mid = transition({ alert: "mid", severity: "blue", at: "2026-01-01T02:00:00.000Z" });
   const late = transition({ alert: "late", severity: "red", at: "2026-01-01T03:00:00.000Z" });
 
-  it("is red first, then newest", () => {
+  it("is red first, of one severity the ongoing before the cleared, then newest", () => {
     expect([mid, old, late].sort(compareAlerts("severity")).map((a) => a.alert)).toEqual(["late", "old", "mid"]);
+    const over = { ...late, condition: "cleared" as const };
+    expect([mid, over, old].sort(compareAlerts("severity")).map((a) => a.alert)).toEqual(["old", "late", "mid"]);
   });
 
   it("is newest first when asked", () => {

@@ -76,12 +76,16 @@ export class AlertBook {
 
 export type Sort = "severity" | "time";
 
-/** The order of the list: red first then newest, or newest first. The id settles ties, so that no two rows swap places. */
+/**
+ * The order of the list: red first, of one severity what goes on before what has cleared, then newest; or newest first. The id
+ * settles ties, so that no two rows swap places.
+ */
 export function compareAlerts(sort: Sort): (a: Alert, b: Alert) => number {
   return (a, b) => {
     if (sort === "severity") {
       const byRank = rank(b.severity) - rank(a.severity);
       if (byRank !== 0) return byRank;
+      if (a.condition !== b.condition) return a.condition === "active" ? -1 : 1;
     }
     if (a.opened_at !== b.opened_at) return a.opened_at < b.opened_at ? 1 : -1;
     return a.alert < b.alert ? -1 : a.alert > b.alert ? 1 : 0;
