@@ -21,12 +21,12 @@ ARGS ?=
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-install: .venv/.dev board ## everything, for work on the project, into .venv
+install: .venv/.dev .venv/.warm board ## everything, for work on the project, into .venv
 
-demo: .venv/.runtime board ## the whole system with a generated day played into it (ARGS="--listen 127.0.0.1:9000")
+demo: .venv/.warm board ## the whole system with a generated day played into it (ARGS="--listen 127.0.0.1:9000")
 	@exec $(BIN)/fengsui demo $(ARGS)
 
-test: .venv/.dev board ## all tests but the nightly ones
+test: .venv/.dev .venv/.warm board ## all tests but the nightly ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly" $(ARGS)
 
 check: .venv/.dev ## format, lint, strict types, floors
@@ -68,6 +68,11 @@ clean: ## take away what was built, but no data
 .venv/.runtime: .venv/pyvenv.cfg deploy/requirements.txt pyproject.toml
 	$(PIP) install --quiet --require-hashes --no-deps -r deploy/requirements.txt
 	$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The engine's inner loops, compiled once: else the first start would spend its first seconds on that.
+.venv/.warm: .venv/.runtime $(wildcard rules/*.py rules/kinds/*.py streams/*.py)
+	$(BIN)/python -m fengsui.warm
 	@touch $@
 
 .venv/.dev: .venv/.runtime deploy/requirements-dev.txt
