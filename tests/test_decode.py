@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -326,6 +327,22 @@ def test_a_bad_line_does_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(LineReader, "read", counted)
     assert len(Decoder(CATALOG).decode(b"\n".join(lines))) == 19_999
     assert calls < 100
+
+
+def test_threads_share_a_decoder() -> None:
+    """Bodies of different make, decoded by one decoder at the same time, read as if each were alone."""
+    makes: list[dict[str, Any]] = [
+        {"v": 1},
+        {"s": "x", "y": None},
+        {"feed": "beta", "w": "z", "x": 1},
+        {"time": NOW_MS, "x": "t"},
+    ]
+    bodies = [b"\n".join(dump({**event(id=str(i)), **make}) for i in range(300)) for make in makes]
+    decoder = Decoder(CATALOG)
+    alone = [Decoder(CATALOG).decode(body).frame for body in bodies]
+    with ThreadPoolExecutor(4) as pool:
+        for turn, frame in enumerate(pool.map(lambda n: decoder.decode(bodies[n % 4]).frame, range(80))):
+            assert frame.equals(alone[turn % 4])
 
 
 TRICKY = [

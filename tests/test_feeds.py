@@ -34,8 +34,8 @@ def test_the_built_in_catalogue_is_complete() -> None:
     catalog = FeedCatalog.builtin()
     assert catalog.text is None
     assert set(MISSION.split()) <= catalog.feeds.keys()
-    for feed, names in CONTRACT.items():
-        assert set(names.split()) <= catalog.feeds[feed].fields.keys()
+    for name, names in CONTRACT.items():
+        assert set(names.split()) <= catalog.feeds[name].fields.keys()
     for feed in catalog.feeds.values():
         assert feed.domain
         for title in (feed.title, *(field.title for field in feed.fields.values())):
