@@ -21,6 +21,7 @@ MAX_DEPTH = 20
 MAX_NODES = 50_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"[-+]?\d{1,18}")
 _NUMBER = re.compile(r"[-+]?(\d{1,18}(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
 
@@ -102,6 +103,10 @@ def parse_yaml(text: str, file: str) -> Node | None:
     """The file's one document, or None where it is empty. RuleErrors names the place of what YAML does not allow."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
         raise RuleErrors([RuleError(file, 1, 1, f"the file is larger than {MAX_FILE_BYTES:,} bytes", "split it")])
+    lone = _SURROGATE.search(text)
+    if lone:
+        line, column = _place(text, lone.start())
+        raise RuleErrors([RuleError(file, line, column, "half of a character (a surrogate)")])
     composer = _Composer(text, file)
     try:
         node = composer.document()
@@ -113,12 +118,17 @@ def parse_yaml(text: str, file: str) -> Node | None:
             [*composer.errors, RuleError(file, line, column, f"not YAML: {message}", _yaml_hint(message))]
         ) from None
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        line, column = _place(text, error.position)
         raise RuleErrors([RuleError(file, line, column, "a character that YAML does not allow")]) from None
     if composer.errors:
         raise RuleErrors(composer.errors)
     return node
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Composer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from events.feeds import FeedCatalog
 from rules.load import RuleErrors, load_bundle, load_rules
@@ -563,6 +565,7 @@ def test_an_id_is_taken_once():
         ("rules: []\n? [a]\n: b\n", "2:3: a key must be a word"),
         ("rules:\n  - &a [*a]\n", "2:9: the alias *a stands for something that holds it"),
         ("rules: \x07\n", "1:8: a character that YAML does not allow"),
+        ("rules:\n  - \ud800\n", "2:5: half of a character (a surrogate)"),
     ],
 )
 def test_a_file_of_another_form(text, error):
@@ -600,6 +603,37 @@ def test_a_bomb_is_a_fault_within_seconds(text):
     begun = time.monotonic()
     assert 1 <= len(errors_of(text)) <= 201
     assert time.monotonic() - begun < 3
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cuts=st.lists(
+        st.tuples(
+            st.integers(0, 700),
+            st.integers(0, 12),
+            st.sampled_from(
+                ["", "{", "}", "[", ":", "\n", "'", '"', "|", "- ", "null", "1h", "&a ", "*a", "by", "\t", "#", "§"]
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_damaged_file_gives_rules_or_faults_in_it(cuts):
+    """Whatever is cut out or put in: no other error, and every fault lies within the file."""
+    text = HEAD + WINDOW + EACH
+    for start, length, put in cuts:
+        text = text[:start] + put + text[start + length :]
+    try:
+        load_rules({"r.yaml": text})
+    except RuleErrors as caught:
+        errors = caught.errors
+    else:
+        return
+    lines = text.split("\n")
+    for error in errors:
+        assert 1 <= error.line <= len(lines) + 1
+        assert 1 <= error.column <= len(lines[min(error.line, len(lines)) - 1]) + 2
 
 
 def test_a_directory_that_is_not_there(tmp_path):
