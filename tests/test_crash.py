@@ -20,7 +20,6 @@ from streams.log.sqlite import SqliteLog
 from tests.small_world import batch, expected, read_all, written
 
 ROOT = Path(__file__).parent.parent
-BATCHES = 300
 STATEMENTS = ("BEGIN", "INSERT INTO entries", "marks", "UPDATE meta", "COMMIT", "page_count", "consumers")
 
 
@@ -51,7 +50,7 @@ class Killer:
         """One life of the child; True when it came to its end."""
         moment = self.moment() if kill else "-"
         delay_s = self.rng.choice([0.0, self.rng.uniform(0, 0.2), self.rng.uniform(0, 1.5)])
-        limit = min(BATCHES, self.next_batch + self.rng.randint(20, 60)) if kill else BATCHES
+        limit = self.next_batch + self.rng.randint(20, 60)
         child = subprocess.Popen(
             [
                 sys.executable,
@@ -145,7 +144,7 @@ def test_kill_at_any_moment(tmp_path, seed, kills):
         )
         sent = {
             (event["source"], event["id"])
-            for number in range(BATCHES)
+            for number in range(killer.next_batch)
             for line in batch(seed, number)
             if line.endswith(b"}")
             for event in [json.loads(line)]
