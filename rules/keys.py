@@ -18,8 +18,12 @@ from events.transition import Key
 from rules.arrays import NEVER, Bools, Ints, Renumbering, grown
 from rules.jit import njit
 
-_SEEDS = (0x5EED, 0xBEAC0)
+SEEDS = (0x5EED, 0xBEAC0)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+#: (column, seed) -> hashes of a batch
+Hashes = dict[tuple[str, int], NDArray[np.uint64]]
 
 
 @njit
@@ -75,8 +79,8 @@ class KeyIndex:
         #: when each key was last heard of, epoch ms; the entry after the last key takes what has none
         self._heard: Ints = np.full(1, NEVER, np.int64)
 
-    def encode(self, columns: list[pl.Series]) -> Ints:
-        """One code a row; -1 where a field is null."""
+    def encode(self, columns: list[pl.Series], hashes: Hashes | None = None) -> Ints:
+        """One code a row; -1 where a field is null. ``hashes``: those of columns that others hashed already."""
         n = len(columns[0]) if columns else 0
         valid = np.ones(n, np.bool_)
         for column in columns:
@@ -84,7 +88,7 @@ class KeyIndex:
                 return np.full(n, -1, np.int64)
             if column.null_count():
                 valid &= column.is_not_null().to_numpy()
-        h1, h2 = (self._hash(columns, seed) for seed in _SEEDS)
+        h1, h2 = (self._hash(columns, seed, hashes) for seed in SEEDS)
         self._reserve(n)
         out = np.empty(n, np.int64)
         fresh = np.empty(n, np.int64)
@@ -133,11 +137,19 @@ class KeyIndex:
         return dict(zip(self.by, self.values().row(code), strict=True))
 
     @staticmethod
-    def _hash(columns: list[pl.Series], seed: int) -> NDArray[np.uint64]:
-        out: NDArray[np.uint64] = columns[0].hash(seed).to_numpy()
+    def _hash(columns: list[pl.Series], seed: int, hashes: Hashes | None) -> NDArray[np.uint64]:
+        known = {} if hashes is None else hashes
+
+        def of(column: pl.Series) -> NDArray[np.uint64]:
+            name = (column.name, seed)
+            if name not in known:
+                known[name] = column.hash(seed).to_numpy()
+            return known[name]
+
+        out = of(columns[0])
         with np.errstate(over="ignore"):
             for column in columns[1:]:
-                out = (out ^ (out >> np.uint64(32))) * _MIX + column.hash(seed).to_numpy()
+                out = (out ^ (out >> np.uint64(32))) * _MIX + of(column)
         return out
 
     def _reserve(self, more: int) -> None:

@@ -200,4 +200,4 @@ class PaneTable:
 
 def frame_of(values: dict[str, NDArray[Any]]) -> pl.DataFrame:
     """Aggregates as columns, NaN as null."""
-    return pl.DataFrame(values).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return pl.DataFrame([pl.Series(name, array, nan_to_null=True) for name, array in values.items()])

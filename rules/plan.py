@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from events.feeds import FeedCatalog
 from events.transition import RANK
 from rules.arrays import Ints
-from rules.keys import KeyIndex
+from rules.keys import Hashes, KeyIndex
 from rules.model import Expr, Rule
 
 #: Text columns kept of a row until it is released: what transitions name.
@@ -94,8 +94,9 @@ class FeedPlan:
                 if len(column) != len(frame):  # a constant
                     column = column.new_from_index(0, len(frame))
                 out[name] = column.to_numpy()
+        hashes: Hashes = {}
         for name, (index, fields) in self._keys.items():
-            out[name] = index.encode([frame[field] for field in fields])
+            out[name] = index.encode([frame[field] for field in fields], hashes)
             index.hear(out[name], time)
         return out
 

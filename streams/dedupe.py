@@ -20,74 +20,75 @@ from rules.jit import njit
 
 _SEEDS = (0xD0_0B1E, 0xF00_F00)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_FREE = -1
-_VERSION = 1
+_VERSION = 2
 
 
 class DedupeError(Exception):
     """A snapshot that cannot be used here: the ids must be read from the log again."""
 
 
+#: A row of the table: one hash; the upper half of the other (never 0, so that a free row is told) over the sighting's number.
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
+
+
 @njit
-def _alive(number: int, oldest: int, total: int, most: int, seen_at: Any, now: int, horizon: int) -> bool:
-    """The time of what is older than ``oldest`` may be overwritten."""
-    return number >= oldest and total - number <= most and now - seen_at[number % len(seen_at)] <= horizon
+def _alive(age: Any, live: int, most: int, seen: int, now: int, horizon: int) -> bool:
+    """``age``: sightings since, this one counted. What is not among the ``live`` youngest was forgotten, its time overwritten."""
+    return age <= live and age <= most and now - seen <= horizon
 
 
 @njit
 def _judge(
-    h1: Any,
-    h2: Any,
-    at: Any,
-    oldest: int,
-    total: int,
-    most: int,
-    horizon: int,
-    t1: Any,
-    t2: Any,
-    numbers: Any,
-    seen_at: Any,
-    fresh: Any,
+    h1: Any, h2: Any, at: Any, oldest: int, total: int, most: int, horizon: int, table: Any, seen_at: Any, fresh: Any
 ) -> int:
-    """-> the number of first sightings so far. ``numbers``: the sighting in each slot of the table, -1 where it is free."""
-    mask = np.uint64(len(t1) - 1)
-    one = np.uint64(1)
+    """-> the number of first sightings so far."""
+    mask = np.uint64(len(table) - 1)
+    touched = _ZERO
+    for i in range(len(h1)):  # fetch the rows side by side; one after the other, each would be waited for
+        touched |= table[h1[i] & mask, 1]
     for i in range(len(h1)):
-        slot = h1[i] & mask
-        while numbers[slot] != _FREE and (t1[slot] != h1[i] or t2[slot] != h2[i]):
-            slot = (slot + one) & mask
-        known = numbers[slot] != _FREE and _alive(numbers[slot], oldest, total, most, seen_at, at[i], horizon)
+        a = h1[i]
+        b = h2[i] >> _HALF | _ONE
+        slot = a & mask
+        while table[slot, 1] != _ZERO and (table[slot, 0] != a or table[slot, 1] >> _HALF != b):
+            slot = (slot + _ONE) & mask
+        known = False
+        if table[slot, 1] != _ZERO:
+            age = np.int64((np.uint64(total) - table[slot, 1]) & _LOW)
+            known = _alive(age, total - oldest, most, seen_at[(total - age) % len(seen_at)], at[i], horizon)
         fresh[i] = not known
         if not known:
-            t1[slot] = h1[i]
-            t2[slot] = h2[i]
-            numbers[slot] = total
+            table[slot, 0] = a
+            table[slot, 1] = b << _HALF | (np.uint64(total) & _LOW)
             seen_at[total % len(seen_at)] = at[i]
             total += 1
-    return total
+    return total if touched >= _ZERO else 0
 
 
 @njit
 def _oldest(oldest: int, total: int, most: int, seen_at: Any, now: int, horizon: int) -> int:
     """The first sighting that is still remembered. Sightings are in order of time."""
-    while oldest < total and not _alive(oldest, oldest, total, most, seen_at, now, horizon):
+    while oldest < total and not _alive(
+        total - oldest, total - oldest, most, seen_at[oldest % len(seen_at)], now, horizon
+    ):
         oldest += 1
     return oldest
 
 
 @njit
-def _refill(o1: Any, o2: Any, old: Any, oldest: int, t1: Any, t2: Any, numbers: Any) -> None:
-    mask = np.uint64(len(t1) - 1)
-    one = np.uint64(1)
+def _refill(old: Any, oldest: int, total: int, table: Any) -> None:
+    mask = np.uint64(len(table) - 1)
     for i in range(len(old)):
-        if old[i] < oldest:
+        if old[i, 1] == _ZERO or np.int64((np.uint64(total) - old[i, 1]) & _LOW) > total - oldest:
             continue
-        slot = o1[i] & mask
-        while numbers[slot] != _FREE:
-            slot = (slot + one) & mask
-        t1[slot] = o1[i]
-        t2[slot] = o2[i]
-        numbers[slot] = old[i]
+        slot = old[i, 0] & mask
+        while table[slot, 1] != _ZERO:
+            slot = (slot + _ONE) & mask
+        table[slot, 0] = old[i, 0]
+        table[slot, 1] = old[i, 1]
 
 
 class Dedupe:
@@ -101,7 +102,7 @@ class Dedupe:
         self._oldest = 0
         #: slots in use, also by what is not remembered any more
         self._used = 0
-        self._allocate(1 << 12)
+        self._table: NDArray[np.uint64] = np.zeros((1 << 12, 2), np.uint64)
         #: time of a sighting, by its number modulo the length
         self._seen_at: Ints = np.zeros(1 << 12, np.int64)
 
@@ -126,26 +127,19 @@ class Dedupe:
         before = self._total
         self._total = _judge(
             h1,
-            (h2 >> np.uint64(32)).astype(np.uint32),
+            h2,
             np.ascontiguousarray(at),
             self._oldest,
             self._total,
             self._most,
             self._horizon,
-            self._t1,
-            self._t2,
-            self._numbers,
+            self._table,
             self._seen_at,
             out,
         )
         self._used += self._total - before
         self._oldest = _oldest(self._oldest, self._total, self._most, self._seen_at, int(at[-1]), self._horizon)
         return out
-
-    def _allocate(self, slots: int) -> None:
-        self._t1: NDArray[np.uint64] = np.zeros(slots, np.uint64)
-        self._t2: NDArray[np.uint32] = np.zeros(slots, np.uint32)
-        self._numbers: Ints = np.full(slots, _FREE, np.int64)
 
     def _make_room(self, n: int) -> None:
         live = self._total - self._oldest
@@ -154,21 +148,15 @@ class Dedupe:
             numbers = np.arange(self._oldest, self._total)
             seen_at[numbers % len(seen_at)] = self._seen_at[numbers % len(self._seen_at)]
             self._seen_at = seen_at
-        if (self._used + n) * 5 <= len(self._t1) * 3:  # at most 60 % full
+        if (self._used + n) * 5 <= len(self._table) * 3:  # at most 60 % full
             return
-        old = self._t1, self._t2, self._numbers
-        slots = len(self._t1)
-        while (live + n) * 5 > slots * 2:  # after a tidying at most 40 %, so that the next is far off
-            slots *= 2
-        self._allocate(slots)
-        _refill(*old, self._oldest, self._t1, self._t2, self._numbers)
+        old = self._table
+        self._table = np.zeros((_roomy(live + n, len(old)), 2), np.uint64)
+        _refill(old, self._oldest, self._total, self._table)
         self._used = live
 
     def snapshot(self) -> bytes:
         """The state; hashes hold for one version of Polars, which is noted."""
-        kept = self._numbers >= self._oldest
-        numbers = self._numbers[kept]
-        order = np.argsort(numbers)
         state = {
             "version": _VERSION,
             "polars": pl.__version__,
@@ -176,9 +164,7 @@ class Dedupe:
             "max_ids": self._most,
             "oldest": self._oldest,
             "total": self._total,
-            "numbers": numbers[order].tobytes(),
-            "h1": self._t1[kept][order].tobytes(),
-            "h2": self._t2[kept][order].tobytes(),
+            "rows": self._table[self._table[:, 1] != 0].tobytes(),
             "seen_at": self._seen_at[np.arange(self._oldest, self._total) % len(self._seen_at)].tobytes(),
         }
         return msgspec.msgpack.encode(state)
@@ -194,27 +180,30 @@ class Dedupe:
         if (version, polars) != (_VERSION, pl.__version__):
             raise DedupeError(f"the ids were hashed by Polars {polars} (format {version}), here runs {pl.__version__}")
         dedupe = cls(horizon_ms=state["horizon_ms"], max_ids=state["max_ids"])
-        numbers = np.frombuffer(state["numbers"], np.int64)
         dedupe._oldest, dedupe._total = state["oldest"], state["total"]
         live = dedupe._total - dedupe._oldest
         dedupe._seen_at = np.zeros(1 << max(12, (live + live // 4).bit_length()), np.int64)
-        dedupe._seen_at[np.arange(dedupe._oldest, dedupe._total) % len(dedupe._seen_at)] = np.frombuffer(
-            state["seen_at"], np.int64
-        )
-        slots = 1 << 12
-        while len(numbers) * 5 > slots * 2:
-            slots *= 2
-        dedupe._allocate(slots)
-        h1, h2 = np.frombuffer(state["h1"], np.uint64), np.frombuffer(state["h2"], np.uint32)
-        _refill(h1, h2, numbers, dedupe._oldest, dedupe._t1, dedupe._t2, dedupe._numbers)
-        dedupe._used = len(numbers)
+        numbers = np.arange(dedupe._oldest, dedupe._total)
+        dedupe._seen_at[numbers % len(dedupe._seen_at)] = np.frombuffer(state["seen_at"], np.int64)
+        rows = np.frombuffer(state["rows"], np.uint64).reshape(-1, 2)
+        dedupe._table = np.zeros((_roomy(live, 1 << 12), 2), np.uint64)
+        _refill(rows, dedupe._oldest, dedupe._total, dedupe._table)
+        dedupe._used = live
         return dedupe
+
+
+def _roomy(ids: int, slots: int) -> int:
+    """A power of two, at least ``slots``, that ``ids`` fill to at most 40 %, so that the next tidying is far off."""
+    while ids * 5 > slots * 2:
+        slots *= 2
+    return slots
 
 
 def _hashes(frame: pl.DataFrame, seed: int) -> NDArray[np.uint64]:
     """One hash of the pair from one of each; the two must not cancel out, so they are mixed."""
-    source = frame["source"].hash(seed).to_numpy()
-    id_ = frame["id"].hash(seed).to_numpy()
+    source, id_ = frame["source"], frame["id"]
+    alike = bool((source == source[0]).all())  # as in most batches
+    of_source = source.head(1).hash(seed).to_numpy() if alike else source.hash(seed).to_numpy()
     with np.errstate(over="ignore"):
-        mixed: NDArray[np.uint64] = (source ^ (source >> np.uint64(29))) * _MIX + id_
+        mixed: NDArray[np.uint64] = (of_source ^ (of_source >> np.uint64(29))) * _MIX + id_.hash(seed).to_numpy()
         return mixed ^ (mixed >> np.uint64(31))

@@ -10,8 +10,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rules.arrays import Ints, Renumbering
+from rules.jit import njit
 from rules.plan import TEXT
 from rules.stretch import ROW_BITS, ROW_MASK, Passage, Stretch
+
+
+@njit
+def _causes(wm: Any, time: Any, own: Any, out: Any) -> None:
+    """The record that released each row: the first whose watermark reached it, or its own if that came later. Both rise."""
+    record = 0
+    for i in range(len(time)):
+        while wm[record] < time[i]:
+            record += 1
+        out[i] = max(record, own[i])
 
 
 class Release:
@@ -47,7 +58,8 @@ class Release:
         kept = set(np.unique(self._src >> ROW_BITS).tolist())
         self._frames = {number: frame for number, frame in frames.items() if number in kept}
         time, src = time[:ready], src[:ready]
-        cause = np.maximum(passage.reached(time), own[:ready])
+        cause = np.empty(ready, np.int64)
+        _causes(passage.wm, time, own[:ready], cause)
         return Stretch({name: column[:ready] for name, column in columns.items()}, time, cause, src, frames, passage)
 
     def _joined(

@@ -69,7 +69,7 @@ def test_bounded_and_counted() -> None:
         assert dedupe.fresh(frame(ids), start).all()
     assert len(dedupe) == 10_000
     assert dedupe.fallen == 29 * 7_000 - 10_000
-    assert len(dedupe._t1) <= 1 << 16
+    assert len(dedupe._table) <= 1 << 16
     assert not dedupe.fresh(frame([("s", "202999")]), 200_000).any()
     assert dedupe.fresh(frame([("s", "100")]), 200_000).all()
 

@@ -77,8 +77,11 @@ def test_nothing_unpickles() -> None:
         for path in modules(package):
             names = imports(path)
             assert not names & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}, path
-            calls = {node.func.id for node in ast.walk(ast.parse(path.read_text("utf-8")))
-                     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+            calls = {
+                node.func.id
+                for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            }
             assert not calls & {"eval", "exec"}, path
 
 

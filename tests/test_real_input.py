@@ -45,14 +45,19 @@ def lines(file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def openings(transitions: list[dict[str, Any]], rule_id: str) -> list[tuple[str, str]]:
     """(key, at) of every alert that the rule opened."""
     return sorted(
-        (json.dumps(t["key"], sort_keys=True), t["at"]) for t in transitions if t["type"] == "opened" and t["rule"] == rule_id
+        (json.dumps(t["key"], sort_keys=True), t["at"])
+        for t in transitions
+        if t["type"] == "opened" and t["rule"] == rule_id
     )
 
 
 def rises(states: dict[str, list[bool]]) -> int:
     """How often each key's evaluations turned from false (or nothing) to true."""
     return sum(
-        1 for marks in states.values() for before, now in zip([False, *marks], marks, strict=False) if now and not before
+        1
+        for marks in states.values()
+        for before, now in zip([False, *marks], marks, strict=False)
+        if now and not before
     )
 
 

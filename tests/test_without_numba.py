@@ -26,5 +26,8 @@ def test_the_same_without_numba() -> None:
     """Without numba the same loops run as plain Python and give the same alerts."""
     plain = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     compiled = SCRIPT.replace('sys.modules["numba"] = None', "")
-    assert plain.stdout == subprocess.run([sys.executable, "-c", compiled], capture_output=True, text=True, check=True).stdout
+    assert (
+        plain.stdout
+        == subprocess.run([sys.executable, "-c", compiled], capture_output=True, text=True, check=True).stdout
+    )
     assert "('a', 'opened', 60.0)" in plain.stdout

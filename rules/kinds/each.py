@@ -44,7 +44,12 @@ class Each(EpisodeRuntime):
             assert change.row is not None
             return self._describe(stretch, int(rows[change.row]), change)
 
-        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, stretch.cause[some], stretch.passage)
+        self.apply(
+            self.episodes.run(evaluations, keys=self.keys.size),
+            describe,
+            lambda row: int(stretch.cause[rows[row]]),
+            stretch.passage,
+        )
 
     def _describe(self, stretch: Stretch, row: int, change: Change) -> Opening:
         when = format_ms(change.at)

@@ -18,6 +18,14 @@ from rules.stretch import Passage, Stretch
 SEVERITY_OF = {4 - place: name for place, name in enumerate(SEVERITIES)}
 
 
+#: row of an evaluation -> index of the record that caused it; asked only for the few rows where something happened
+CauseOf = Callable[[int], int]
+
+
+def _no_rows(row: int) -> int:
+    raise AssertionError(f"row {row}: nothing was evaluated yet")
+
+
 class Runtime(ABC):
     """One rule at work. ``keyless`` counts matching events without one of the key's fields."""
 
@@ -79,18 +87,22 @@ class EpisodeRuntime(Runtime):
         self._alert_of: dict[int, str | None] = {}  # by slot
         self._code_of: dict[str, int] = {}  # by alert
         #: of the evaluations of the stretch in hand
-        self._causes: Any = None
+        self._cause_of: CauseOf = _no_rows
 
     def apply(
-        self, changes: list[Change], describe: Callable[[Change], Opening], causes: Any, passage: Passage
+        self,
+        changes: list[Change],
+        describe: Callable[[Change], Opening],
+        cause_of: CauseOf,
+        passage: Passage,
     ) -> None:
-        """Turn changes of episodes into transitions. ``causes[row]``: the record at fault for an evaluation."""
-        self._causes = causes
+        """Turn changes of episodes into transitions. ``cause_of(row)``: index of the record at fault for an evaluation."""
+        self._cause_of = cause_of
         for change in changes:
             if change.row is None:
-                self._close_by_time(change, causes, passage)
+                self._close_by_time(change, cause_of, passage)
                 continue
-            cause = passage.position(int(causes[change.row]))
+            cause = passage.position(cause_of(change.row))
             opening = describe(change)
             if change.kind == OPEN:
                 alert = self.book.open(self.rule, self.key(change.code), opening, cause=cause)
@@ -110,14 +122,14 @@ class EpisodeRuntime(Runtime):
         """Close what is due by the watermark."""
         before = passage.end if self.closes_when_passed else passage.end + 1
         for change in self.episodes.expire(before):
-            self._close_by_time(change, self._causes, passage)
+            self._close_by_time(change, self._cause_of, passage)
 
-    def _close_by_time(self, change: Change, causes: Any, passage: Passage) -> None:
+    def _close_by_time(self, change: Change, cause_of: CauseOf, passage: Passage) -> None:
         index = int(passage.passed(change.at) if self.closes_when_passed else passage.reached(change.at))
         if change.no_later_than is not None:
-            index = min(index, int(causes[change.no_later_than]))
+            index = min(index, cause_of(change.no_later_than))
         if change.no_earlier_than is not None:
-            index = max(index, int(causes[change.no_earlier_than]))
+            index = max(index, cause_of(change.no_earlier_than))
         alert = self._alert_of.get(change.slot)
         if alert is not None:
             cause = passage.position(index)

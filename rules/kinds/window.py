@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from events.times import format_ms
@@ -21,32 +20,31 @@ from rules.plan import verdict
 from rules.sliding import Slid
 from rules.stretch import Passage, Stretch
 
+_VERDICT, _CLEAR = " verdict", " clear"  # no name of a measure begins with a space
+
 
 class Judged:
     """The measures of a rule's evaluations and what they come to."""
 
     def __init__(self, rule: Rule, keys: KeyIndex, codes: Ints, values: dict[str, NDArray[Any]]) -> None:
-        frame = frame_of(values)
-        self.measures = frame.select(**{measure.name: measure.expr.expr for measure in rule.measures})
-        scope = self.measures
         named = {field for expr in _judging(rule) for field in expr.fields} & set(rule.by)
+        scope = frame_of(values).select(**{measure.name: measure.expr.expr for measure in rule.measures})
         if named:
             scope = scope.hstack(keys.values().select(sorted(named))[codes])
-        self.verdict: NDArray[np.int8] = _column(scope, verdict(rule.when, rule.severity))
-        self.clear = None if rule.clear is None else _column(scope, rule.clear.expr.fill_null(value=False))
+        clear = [] if rule.clear is None else [rule.clear.expr.fill_null(value=False).alias(_CLEAR)]
+        #: the measures, with what was judged beside them
+        self._frame = scope.with_columns(verdict(rule.when, rule.severity).alias(_VERDICT), *clear)
+        self._names = [measure.name for measure in rule.measures]
+        self.verdict: NDArray[np.int8] = self._frame[_VERDICT].to_numpy()
+        self.clear = self._frame[_CLEAR].to_numpy() if clear else None
 
     def row(self, row: int) -> dict[str, Any]:
-        return self.measures.row(row, named=True)
+        return {name: self._frame[name][row] for name in self._names}
 
 
 def _judging(rule: Rule) -> list[Any]:
     ladder = [condition for _, condition in rule.severity if condition is not None]
     return [expr for expr in (rule.when, rule.clear, *ladder) if expr is not None]
-
-
-def _column(frame: pl.DataFrame, expr: pl.Expr) -> NDArray[Any]:
-    """An expression over ``frame``; a constant is stretched to its length."""
-    return frame.with_columns(expr.alias(" out"))[" out"].to_numpy()
 
 
 class Windowed(EpisodeRuntime):
@@ -59,7 +57,6 @@ class Windowed(EpisodeRuntime):
             return
         rule = self.rule
         judged = Judged(rule, self.keys, fired.code, fired.values)
-        causes = passage.reached(fired.end)
         window = rule.window
         assert window is not None
 
@@ -78,7 +75,8 @@ class Windowed(EpisodeRuntime):
             )
 
         evaluations = Evaluations(fired.code, fired.end, judged.verdict, judged.clear)
-        self.apply(self.episodes.run(evaluations, keys=self.keys.size), describe, causes, passage)
+        changes = self.episodes.run(evaluations, keys=self.keys.size)
+        self.apply(changes, describe, lambda row: int(passage.reached(fired.end[row])), passage)
 
     def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, regions: KeyIndex) -> None:
         super().__init__(rule, keys, book)
@@ -124,4 +122,4 @@ class Sliding(EpisodeRuntime):
 
         evaluations = Evaluations(slid.code, stretch.time[slid.rows], judged.verdict, judged.clear)
         changes = self.episodes.run(evaluations, keys=self.keys.size)
-        self.apply(changes, describe, stretch.cause[slid.rows], stretch.passage)
+        self.apply(changes, describe, lambda row: int(stretch.cause[slid.rows[row]]), stretch.passage)
