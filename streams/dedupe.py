@@ -21,6 +21,8 @@ from rules.jit import njit
 _SEEDS = (0xD0_0B1E, 0xF00_F00)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _VERSION = 2
+#: Slots up to which a table grows fourfold, so that a cold start does not spend its time on moving.
+_LARGE = 1 << 20
 
 
 class DedupeError(Exception):
@@ -46,6 +48,7 @@ def _judge(
 ) -> int:
     """-> the number of first sightings so far."""
     mask = np.uint64(len(table) - 1)
+    last = len(seen_at) - 1
     touched = _ZERO
     for i in range(len(h1)):  # fetch the rows side by side; one after the other, each would be waited for
         touched |= table[h1[i] & mask, 1]
@@ -58,12 +61,12 @@ def _judge(
         known = False
         if table[slot, 1] != _ZERO:
             age = np.int64((np.uint64(total) - table[slot, 1]) & _LOW)
-            known = _alive(age, total - oldest, most, seen_at[(total - age) % len(seen_at)], at[i], horizon)
+            known = _alive(age, total - oldest, most, seen_at[(total - age) & last], at[i], horizon)
         fresh[i] = not known
         if not known:
             table[slot, 0] = a
             table[slot, 1] = b << _HALF | (np.uint64(total) & _LOW)
-            seen_at[total % len(seen_at)] = at[i]
+            seen_at[total & last] = at[i]
             total += 1
     return total if touched >= _ZERO else 0
 
@@ -71,9 +74,8 @@ def _judge(
 @njit
 def _oldest(oldest: int, total: int, most: int, seen_at: Any, now: int, horizon: int) -> int:
     """The first sighting that is still remembered. Sightings are in order of time."""
-    while oldest < total and not _alive(
-        total - oldest, total - oldest, most, seen_at[oldest % len(seen_at)], now, horizon
-    ):
+    last = len(seen_at) - 1
+    while oldest < total and not _alive(total - oldest, total - oldest, most, seen_at[oldest & last], now, horizon):
         oldest += 1
     return oldest
 
@@ -103,7 +105,7 @@ class Dedupe:
         #: slots in use, also by what is not remembered any more
         self._used = 0
         self._table: NDArray[np.uint64] = np.zeros((1 << 12, 2), np.uint64)
-        #: time of a sighting, by its number modulo the length
+        #: time of a sighting, by its number modulo the length, a power of two
         self._seen_at: Ints = np.zeros(1 << 12, np.int64)
 
     @property
@@ -146,7 +148,7 @@ class Dedupe:
         if live + n > len(self._seen_at):
             seen_at = np.zeros(1 << (live + n + (live + n) // 4).bit_length(), np.int64)
             numbers = np.arange(self._oldest, self._total)
-            seen_at[numbers % len(seen_at)] = self._seen_at[numbers % len(self._seen_at)]
+            seen_at[numbers & (len(seen_at) - 1)] = self._seen_at[numbers & (len(self._seen_at) - 1)]
             self._seen_at = seen_at
         if (self._used + n) * 5 <= len(self._table) * 3:  # at most 60 % full
             return
@@ -165,7 +167,7 @@ class Dedupe:
             "oldest": self._oldest,
             "total": self._total,
             "rows": self._table[self._table[:, 1] != 0].tobytes(),
-            "seen_at": self._seen_at[np.arange(self._oldest, self._total) % len(self._seen_at)].tobytes(),
+            "seen_at": self._seen_at[np.arange(self._oldest, self._total) & (len(self._seen_at) - 1)].tobytes(),
         }
         return msgspec.msgpack.encode(state)
 
@@ -184,7 +186,7 @@ class Dedupe:
         live = dedupe._total - dedupe._oldest
         dedupe._seen_at = np.zeros(1 << max(12, (live + live // 4).bit_length()), np.int64)
         numbers = np.arange(dedupe._oldest, dedupe._total)
-        dedupe._seen_at[numbers % len(dedupe._seen_at)] = np.frombuffer(state["seen_at"], np.int64)
+        dedupe._seen_at[numbers & (len(dedupe._seen_at) - 1)] = np.frombuffer(state["seen_at"], np.int64)
         rows = np.frombuffer(state["rows"], np.uint64).reshape(-1, 2)
         dedupe._table = np.zeros((_roomy(live, 1 << 12), 2), np.uint64)
         _refill(rows, dedupe._oldest, dedupe._total, dedupe._table)
@@ -195,7 +197,7 @@ class Dedupe:
 def _roomy(ids: int, slots: int) -> int:
     """A power of two, at least ``slots``, that ``ids`` fill to at most 40 %, so that the next tidying is far off."""
     while ids * 5 > slots * 2:
-        slots *= 2
+        slots *= 4 if slots < _LARGE else 2
     return slots
 
 
