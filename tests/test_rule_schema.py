@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from rules.load import packs_directory
 from rules.schema import schema
 
-jsonschema = pytest.importorskip("jsonschema", reason="a development dependency")
 
 EACH = {"id": "a", "title": "t", "feed": "sensor", "when": "value > 5", "severity": "red"}
 WINDOW = {**EACH, "window": {"tumbling": "1h"}, "measure": {"n": "count(*)"}, "when": "n > 5"}

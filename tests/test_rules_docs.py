@@ -29,7 +29,7 @@ def test_the_examples_have_every_kind():
 
 
 @pytest.mark.parametrize(
-    "word", [*COMMON, *{key for keys in KIND_KEYS.values() for key in keys}, *FUNCTIONS, *AGGREGATES]
+    "word", sorted({*COMMON, *(key for keys in KIND_KEYS.values() for key in keys), *FUNCTIONS, *AGGREGATES})
 )
 def test_a_word_of_the_language_is_explained(word):
     """Each key and each function is named."""
