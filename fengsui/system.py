@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from fengsui.housekeeping import Housekeeping
 from fengsui.layout import DataDirectory
 from fengsui.settings import Settings
 from rules.errors import RuleErrors
@@ -16,7 +17,7 @@ from rules.load import load_rules, packs_directory
 from rules.model import RuleSet
 from sinks.consumer import SinkState, SinkThread
 from sinks.live.memory import MAX_RESOLVED, MAX_UNRESOLVED, Live
-from sinks.store.errors import StoreError
+from sinks.store.errors import StoreError, StoreMismatch
 from sinks.store.store import Store
 from streams.embedded import EngineRunner
 from streams.gateway.gateway import Gateway
@@ -114,7 +115,27 @@ class System:
             catalog = ruleset.catalog
         self.store = Store.open(self.store_url, catalog)
         self._stack.callback(self.store.close)
+        self._bind_store()
         self._start_sinks()
+        housekeeping = Housekeeping(self.store, self.clock)
+        housekeeping.start()
+        self._stack.callback(housekeeping.stop)
+
+    def _bind_store(self) -> None:
+        """A store of another directory or time must not be filled as if it were this one's."""
+        try:
+            for name, log in (
+                ("events", self.event_log),
+                ("transitions", self.transition_log),
+                ("dead_letters", self.dead_log),
+            ):
+                self.store.bind(name, log.identity, log.newest)
+        except StoreMismatch:
+            raise
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            _log.error("the store cannot be asked now; it is filled when it can: %s", error)
 
     def _log(self, name: str, path: Path) -> SqliteLog:
         log = SqliteLog(
