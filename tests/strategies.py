@@ -52,10 +52,8 @@ class Case:
         return {"feeds.yaml": self.feeds_yaml, "rules.yaml": self.rules_yaml}
 
     def __repr__(self) -> str:
-        lines = [self.feeds_yaml, self.rules_yaml]
-        for op in self.ops:
-            lines.append(line(op[1]).decode() if op[0] == "event" else repr(op))
-        return "\n".join(["Case:", *lines])
+        ops = [line(op[1]).decode() if op[0] == "event" else repr(op) for op in self.ops]
+        return "\n".join(["Case:", self.feeds_yaml, self.rules_yaml, *ops])
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """How hypothesis shows it: as files, not as fields."""

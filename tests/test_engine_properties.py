@@ -78,7 +78,7 @@ def play(case: Case) -> Play:
             if fresh[-1]:
                 log.append((pos, len(fresh) - 1))
         elif op[0] == "tick":
-            expected += reference.step(op[:1] + (pos, op[1]))
+            expected += reference.step((op[0], pos, op[1]))
             log.append((pos, Tick(pos, op[1])))
         elif op[0] == "act":
             ids = list(reference.alerts) or ["0123456789abcdef"]
@@ -217,7 +217,8 @@ def compare(played: Play, outcome: Outcome) -> None:
             want = {name: want[name] for name in got}
             if got["type"] != "assigned":
                 got["to"] = None  # An alert may go on showing to whom it was assigned.
-        assert want is not None and got is not None and same(want, got), _difference(played, index, want, got)
+        alike = want is not None and got is not None and same(want, got)
+        assert alike, _difference(played, index, want, got)
     assert outcome.refused == played.refused
     assert dict(outcome.late) == played.late
 

@@ -12,7 +12,6 @@ import yaml
 from rules.load import packs_directory
 from rules.schema import schema
 
-
 EACH = {"id": "a", "title": "t", "feed": "sensor", "when": "value > 5", "severity": "red"}
 WINDOW = {**EACH, "window": {"tumbling": "1h"}, "measure": {"n": "count(*)"}, "when": "n > 5"}
 ABSENT = {"id": "a", "title": "t", "feed": "sensor", "absent": "1h", "severity": "red"}
