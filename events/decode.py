@@ -46,6 +46,8 @@ _ROUNDS = 16
 #: Fields outside of the catalogue that are read along, to account for them.
 _MAX_EXTRAS = 64
 _SAMPLE = 48
+#: Always asked for; coordinates are as rare as any field.
+_USUAL = tuple(name for name in ENVELOPE if name not in {"lon", "lat"})
 _EXTRA: dict[type, pl.DataType] = {bool: pl.Boolean(), int: pl.Float64(), float: pl.Float64()}
 _INTEGER = r"^-?[0-9]+$"
 
@@ -103,6 +105,16 @@ class _Plan:
     numeric: frozenset[str] = frozenset()
 
 
+class _Hint:
+    """What to ask for of one feed's lines. Hints change which way is taken, never what comes of it."""
+
+    def __init__(self, columns: Mapping[str, pl.DataType]) -> None:
+        self.plan = _Plan(columns)
+        self.round = 0
+        #: column of the plan -> the last round in which it held something
+        self.used: dict[str, int] = {}
+
+
 @dataclass(frozen=True)
 class _Job:
     """One call's parameter and results so far."""
@@ -132,6 +144,8 @@ class Decoder:
                 elif name not in ENVELOPE:
                     self._plain[name] = catalog.field_type(feed, name) or "string"
                     self._declared.setdefault(name, set()).add(feed)
+        #: feeds that can be read in columns
+        self._declares = frozenset(catalog.feeds.keys() - self._retyped)
         self._times = {name for name, word in self._plain.items() if word == "time"}
         #: what a batch read asks for; times are texts unless the plan says otherwise
         self._kinds = {name: pl.String() if name in self._times else self._schema[name] for name in self._plain}
@@ -146,12 +160,11 @@ class Decoder:
             ],
         )
         self._fits = msgspec.json.Decoder(row).decode
-        # Hints. Asking for all columns of the catalogue would take several times as long as asking for those in use.
+        # Asking for all columns of the catalogue would take several times as long as asking for those in use.
         self._lock = threading.Lock()
-        self._plan = _Plan({})
-        self._round = 0
-        #: column of the plan -> the last round in which it held something
-        self._used: dict[str, int] = {}
+        self._hints: dict[str, _Hint] = {}
+        #: the one feed that all lines were of lately; None where they are mixed
+        self._only: str | None = None
 
     def decode(self, data: bytes, *, receipt_ms: int | None = None) -> Decoded:
         """Events of NDJSON. ``receipt_ms``: when they came in, to refuse those stamped too far ahead; None does not ask."""
@@ -179,29 +192,58 @@ class Decoder:
             if odd.any():
                 self._one_by_one(lines.take(odd), job)
                 lines = lines.take(~odd)
-        self._regular(lines, job)
+        if len(lines) < _FEW:
+            self._one_by_one(lines, job)
+        elif self._only is None or not self._at_once(lines, job, self._hints[self._only]):
+            self._by_feeds(lines, job)
 
-    def _regular(self, lines: Lines, job: _Job, *, screened: bool = False) -> None:
-        """As few batch reads as will do, and what remains line by line."""
+    def _by_feeds(self, lines: Lines, job: _Job, *, screened: bool = False) -> None:
+        """Each feed's lines apart: then they are of a few columns, and none is another feed's."""
+        frame = _read(lines.joined(), _Plan({"feed": pl.String()}))
+        if frame is None or frame.height != len(lines):
+            unfit = np.ones(len(lines), np.bool_) if screened else self._unfit(lines)
+            self._one_by_one(lines.take(unfit), job)
+            if not unfit.all():
+                self._by_feeds(lines.take(~unfit), job, screened=True)
+            return
+        feeds = frame["feed"]
+        present = feeds.unique().to_list()
+        with self._lock:
+            self._only = present[0] if len(present) == 1 and present[0] in self._declares else None
+        for feed in present:
+            own = (
+                lines
+                if len(present) == 1
+                else lines.take((feeds.is_null() if feed is None else (feeds == feed).fill_null(False)).to_numpy())
+            )
+            if feed in self._declares:
+                with self._lock:
+                    hint = self._hints.setdefault(feed, _Hint({name: self._kinds[name] for name in _USUAL}))
+                self._regular(own, job, hint, screened=screened)
+            else:  # no such feed, or one that must be read line by line
+                self._one_by_one(own, job)
+
+    def _regular(self, lines: Lines, job: _Job, hint: _Hint, *, screened: bool = False) -> None:
+        """One feed's lines, in as few batch reads as will do, and what remains line by line."""
         if len(lines) < _FEW:
             self._one_by_one(lines, job)
             return
-        if (self._plan.columns or self._learn(lines)) and self._at_once(lines, job):
+        if self._at_once(lines, job, hint):
             return
-        if self._learn(lines) and self._at_once(lines, job):
+        if self._learn(lines, hint) and self._at_once(lines, job, hint):
             return
         if not screened:
             unfit = self._unfit(lines)
             if unfit.any():
                 self._one_by_one(lines.take(unfit), job)
-                self._regular(lines.take(~unfit), job, screened=True)
+                self._regular(lines.take(~unfit), job, hint, screened=True)
                 return
         if len(lines) <= _LEAF:
             self._one_by_one(lines, job)
             return
         step = -(-len(lines) // _CUTS)
         for begin in range(0, len(lines), step):
-            self._regular(lines.take(slice(begin, begin + step)), job, screened=True)
+            self._regular(lines.take(slice(begin, begin + step)), job, hint, screened=True)
 
     def _unfit(self, lines: Lines) -> Bools:
         """The lines that no batch read will take: no JSON, or with a value that does not fit its column."""
@@ -233,7 +275,7 @@ class Decoder:
 
     # --------------------------------------------------------------- at once
 
-    def _at_once(self, lines: Lines, job: _Job, numeric: frozenset[str] | None = None) -> bool:
+    def _at_once(self, lines: Lines, job: _Job, hint: _Hint, numeric: frozenset[str] | None = None) -> bool:
         """Reads all lines in columns, and the few that look wrong one by one. False, with nothing done, where it cannot.
 
         ``numeric``: the time columns that hold integers; None leaves it to the hint.
@@ -242,7 +284,7 @@ class Decoder:
         census = Census.of(text)
         if census is None:
             return False
-        plan = self._plan if numeric is None else _Plan(self._plan.columns, numeric)
+        plan = hint.plan if numeric is None else _Plan(hint.plan.columns, numeric)
         frame = _read(text, plan)
         if frame is None and numeric is None and plan.numeric:
             plan = _Plan(plan.columns)
@@ -263,7 +305,7 @@ class Decoder:
             else:
                 column, integers = _instants(read[name])
                 if integers.any():
-                    return self._by_form(name, integers, lines, job, plan)
+                    return self._by_form(name, integers, lines, job, hint, plan)
             # What was there and is no time now: the reader of lines says what is wrong with it.
             if column.null_count() > read[name].null_count():
                 wrong |= (column.is_null() & read[name].is_not_null()).to_numpy()
@@ -288,7 +330,7 @@ class Decoder:
             ahead = columns["time"] > job.receipt_ms + MAX_AHEAD_MS
             if ahead.any():
                 wrong |= ahead.fill_null(False).to_numpy()
-        self._note(plan, read)
+        self._note(hint, plan, read)
         if wrong.any():
             self._one_by_one(lines.take(wrong), job)
             right = pl.Series(~wrong)
@@ -298,12 +340,12 @@ class Decoder:
             job.parts.append(_Part(columns, lines))
         return True
 
-    def _by_form(self, name: str, integers: Bools, lines: Lines, job: _Job, plan: _Plan) -> bool:
+    def _by_form(self, name: str, integers: Bools, lines: Lines, job: _Job, hint: _Hint, plan: _Plan) -> bool:
         """Reads again, with a time column's texts and integers apart: texts of digits must not pass for integers."""
         if integers.sum() == len(lines) or name != "time":
-            return self._at_once(lines, job, plan.numeric | {name})
-        self._regular(lines.take(integers), job)
-        self._regular(lines.take(~integers), job)
+            return self._at_once(lines, job, hint, plan.numeric | {name})
+        self._regular(lines.take(integers), job, hint)
+        self._regular(lines.take(~integers), job, hint)
         return True
 
     def _by_feed(self, columns: dict[str, pl.Series]) -> Bools:
@@ -333,7 +375,7 @@ class Decoder:
 
     # ----------------------------------------------------------------- hints
 
-    def _learn(self, lines: Lines) -> bool:
+    def _learn(self, lines: Lines, hint: _Hint) -> bool:
         """Looks into some lines for what a batch read should ask for. True where there is more than was known."""
         found: dict[str, pl.DataType] = {}
         for row in range(0, len(lines), max(1, len(lines) // _SAMPLE)):
@@ -348,7 +390,7 @@ class Decoder:
                     elif not isinstance(value, (dict, list)) and (value is not None or name not in found):
                         found[name] = _EXTRA.get(type(value), pl.String())
         with self._lock:
-            columns = dict(self._plan.columns) or {name: self._kinds[name] for name in ENVELOPE}
+            columns = dict(hint.plan.columns)
             room = _MAX_EXTRAS - sum(name not in self._plain for name in columns)
             for name, kind in found.items():
                 if name not in columns and name not in self._plain:
@@ -356,24 +398,24 @@ class Decoder:
                     if room < 0:
                         continue
                 columns[name] = kind
-                self._used[name] = self._round
-            if columns == self._plan.columns:
+                hint.used[name] = hint.round
+            if columns == hint.plan.columns:
                 return False
-            self._plan = _Plan(columns, self._plan.numeric)
+            hint.plan = _Plan(columns, hint.plan.numeric)
             return True
 
-    def _note(self, plan: _Plan, read: Mapping[str, pl.Series]) -> None:
+    def _note(self, hint: _Hint, plan: _Plan, read: Mapping[str, pl.Series]) -> None:
         """Remembers what a batch held; what was empty for long is no longer asked for."""
         with self._lock:
-            self._round += 1
-            self._used.update(dict.fromkeys(read, self._round))
-            oldest = self._round - _ROUNDS
-            unused = [name for name in self._plan.columns if name not in ENVELOPE and self._used.get(name, 0) < oldest]
+            hint.round += 1
+            hint.used.update(dict.fromkeys(read, hint.round))
+            oldest = hint.round - _ROUNDS
+            unused = [name for name in hint.plan.columns if name not in _USUAL and hint.used.get(name, 0) < oldest]
             for name in unused:
-                self._used.pop(name, None)
-            if unused or plan.numeric != self._plan.numeric:
-                columns = {name: kind for name, kind in self._plan.columns.items() if name not in unused}
-                self._plan = _Plan(columns, plan.numeric)
+                hint.used.pop(name, None)
+            if unused or plan.numeric != hint.plan.numeric:
+                columns = {name: kind for name, kind in hint.plan.columns.items() if name not in unused}
+                hint.plan = _Plan(columns, plan.numeric)
 
     # ---------------------------------------------------------------- frames
 
