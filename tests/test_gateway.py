@@ -275,7 +275,7 @@ def test_what_could_not_be_written_is_not_remembered(house):
             for _ in range(25):
                 pages = writer.execute("PRAGMA page_count").fetchone()[0]
                 writer.execute(f"PRAGMA max_page_count = {pages}")
-                failed, patience = sum(failures.values()), 200
+                failed, patience = sum(failures.values()), 40
                 while sum(failures.values()) == failed and (
                     patience := patience - 1
                 ):  # someone must meet the full disk
