@@ -44,10 +44,17 @@ class System:
     ``clock``: epoch milliseconds, the only clock that any part sees.
     """
 
-    def __init__(self, settings: Settings, directory: DataDirectory, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        directory: DataDirectory,
+        clock: Callable[[], int],
+        wall: Callable[[], int] | None = None,
+    ) -> None:
         self.settings = settings
         self.directory = directory
         self.clock = clock
+        self._wall = wall
         self.metrics = Metrics()
         self.live = Live()
         self.sinks: list[SinkThread] = []
@@ -62,13 +69,20 @@ class System:
         self.gateway: Gateway
 
     @classmethod
-    def open(cls, settings: Settings, clock: Callable[[], int], *, tick_ms: int = 1_000) -> Self:
-        """Opens the directory and starts every part.
+    def open(
+        cls,
+        settings: Settings,
+        clock: Callable[[], int],
+        *,
+        tick_ms: int = 1_000,
+        wall: Callable[[], int] | None = None,
+    ) -> Self:
+        """Opens the directory and starts every part. ``wall``: the real time, where ``clock`` is behind it.
 
         Raises RuleErrors where the rules are at fault and no earlier ones are in the log; LogError and StoreError where the
         directory or the store cannot be had.
         """
-        system = cls(settings, DataDirectory(settings.data), clock)
+        system = cls(settings, DataDirectory(settings.data), clock, wall)
         try:
             system._start(tick_ms)
         except BaseException:
@@ -105,6 +119,7 @@ class System:
             clock=self.clock,
             directory=directory.snapshots,
             metrics=self.metrics,
+            wall=self._wall,
         )
         self._stack.callback(self.gateway.close)
         if fault is not None:

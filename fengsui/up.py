@@ -165,7 +165,7 @@ def _play(settings: Settings, listener: socket.socket, *, seed: int, speed: floa
 
     plan = Plan.make(wall_ms(), speed, continue_ms=_played_to(DataDirectory(settings.data)))
     clock = DemoClock(plan.start_ms, wall_ms)
-    with System.open(settings, clock, tick_ms=TICK_MS) as system:
+    with System.open(settings, clock, tick_ms=TICK_MS, wall=wall_ms) as system:
         player = Player(Day(seed), plan, clock, system.gateway.accept, monotonic_s=time.monotonic)
 
         def begin() -> None:

@@ -181,6 +181,10 @@ def test_the_demo_shows_alerts_soon(tmp_path: Path) -> None:
         )
         assert summary["health"] != "stalled"
         assert sum(feed["accepted"] > 0 for feed in summary["feeds"]) >= 4
+        now = {"id": "real", "feed": "sensor", "source": "test", "time": time.time_ns() // 1_000_000, "quality": "N"}
+        mine = {**now, "subject": "试用 G-01", "metric": "gas_lel", "value": 60, "unit": "%LEL", "region": "530102"}
+        assert client.post("/api/v1/events", json=[mine]).json()["accepted"] == 1  # a visitor tries it out
+        eventually(lambda: alerts(client, subject="试用 G-01"))
         before = summary["seq"]
         assert demo.stop() == 0
     with running("demo", data, "--speed", "600") as demo, demo.client() as client:

@@ -114,8 +114,9 @@ class _Group:
 class Gateway:
     """Takes bodies of events from any number of threads.
 
-    ``catalog``: the feeds of the rule set in force. ``clock``: epoch milliseconds, the receipt of events. ``directory``: where
-    the dedupe snapshots lie. :meth:`close` before the logs are closed.
+    ``catalog``: the feeds of the rule set in force. ``clock``: epoch milliseconds, the receipt of events. ``wall``: what an
+    event must not be ahead of, where that is another clock (the demo lives in its past, and real events are welcome there).
+    ``directory``: where the dedupe snapshots lie. :meth:`close` before the logs are closed.
     """
 
     def __init__(
@@ -127,12 +128,14 @@ class Gateway:
         clock: Callable[[], int],
         directory: Path,
         metrics: Metrics | None = None,
+        wall: Callable[[], int] | None = None,
     ) -> None:
         self._decoder = Decoder(catalog)
         self._feeds = frozenset(catalog.feeds)
         self._event_log = event_log
         self._dead_log = dead_log
         self._clock = clock
+        self._wall = wall
         self._metrics = metrics or Metrics()
         self._memory = Memory(event_log, directory)
         for text in self._memory.unusable:
@@ -278,7 +281,7 @@ class Gateway:
             data = b"".join(parcel.piece.data for parcel in parcels)
             self._event_log.check_room(len(data))
             at_ms = self._clock()
-            decoded = self._decoder.decode(data, receipt_ms=at_ms)
+            decoded = self._decoder.decode(data, receipt_ms=at_ms if self._wall is None else self._wall())
         except Exception as error:
             self._slots.release()
             if isinstance(error, LogError) or len(parcels) == 1:
