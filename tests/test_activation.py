@@ -1,0 +1,93 @@
+"""A rule set takes force at a position of the log: what means the same goes on, what is gone is closed."""
+
+from __future__ import annotations
+
+from events.record import Activation
+from rules.load import load_rules
+from streams.engine import Engine
+from tests.timeline import T0, Timeline, told
+
+HEAD = "rules:\n  - title: {zh: 试验, en: Trial}\n    domain: environment\n    feed: sensor\n"
+MEAN = "    id: mean\n    window: {tumbling: 1m}\n    measure: {mean: avg(value), n: count(*)}\n    when: mean > 10\n    severity: red\n"
+EACH = "    id: each\n    when: value > 10\n    severity: orange\n"
+SEQUENCE = """
+rules:
+  - id: seq
+    title: {zh: 试验, en: Trial}
+    domain: environment
+    sequence: [{feed: sensor, where: value > 10}, {feed: sensor, where: value < 1}]
+    within: 1h
+    severity: red
+"""
+
+
+def activate(line: Timeline, files: dict[str, str], t: float) -> list[tuple[str, str, str | None]]:
+    """-> (rule, type, reason) of what it caused."""
+    line.pos += 1
+    made = line.step(Activation(line.pos, T0 + round(t * 1000), dict(load_rules(files).bundle)))
+    return [(m.rule, m.type, m.reason) for m in made]
+
+
+def started(files: dict[str, str]) -> Timeline:
+    line = Timeline("id: unused\nfeed: sensor\nwhen: value > 1e9\nseverity: blue")
+    line.engine = Engine(load_rules({}))
+    activate(line, files, 0)
+    return line
+
+
+def test_what_means_the_same_goes_on() -> None:
+    """Titles, order and other rules may change: windows, open alerts and partial matches stay."""
+    line = started({"a.yaml": HEAD + MEAN, "b.yaml": HEAD + EACH, "c.yaml": SEQUENCE})
+    line.values((10, 20), (20, 30))
+    other = {"b.yaml": HEAD.replace("Trial", "Renamed") + EACH, "c.yaml": SEQUENCE, "z.yaml": HEAD + MEAN}
+    assert activate(line, other, 25) == []
+    line.values((30, 0.5), (200, 1))
+    assert [(m.rule, *told([m])[0]) for m in line.made] == [
+        ("each", "opened", 10),
+        ("each", "closed", 30),
+        ("seq", "opened", 30),
+        ("mean", "opened", 60),
+        ("mean", "closed", 120),
+    ]
+    mean = next(m for m in line.made if m.rule == "mean")
+    assert mean.measures["n"] == 3  # events from before and after the change
+
+
+def test_what_is_gone_is_closed() -> None:
+    """Alerts of a removed or changed rule are closed with that reason, at the time of the change."""
+    line = started({"a.yaml": HEAD + EACH, "c.yaml": SEQUENCE})
+    line.values((10, 20), (11, 0.5))
+    line.values((30, 50))  # the watermark moves to 25: the sequence is complete
+    assert activate(line, {"a.yaml": HEAD + EACH.replace("> 10", "> 40")}, 31) == [
+        ("each", "closed", "rule_changed"),
+        ("seq", "closed", "rule_removed"),
+    ]
+    assert told(line.values((32, 50))) == [("opened", 32)]
+
+
+def test_a_feeds_lateness_may_change() -> None:
+    """A new catalogue takes force with the rules; the watermark never moves back."""
+    feeds = (
+        "feeds:\n  sensor:\n    title: {{zh: 监测, en: Sensor}}\n    domain: environment\n    lateness: {}\n"
+        "    fields: {{metric: {{type: string, title: {{zh: 因子, en: Metric}}}}, value: {{type: number, title: {{zh: 值, en: Value}}}}}}\n"
+    )
+    line = started({"a.yaml": HEAD + MEAN})
+    line.values((100, 1))
+    before = line.engine.watermarks()["sensor"]
+    activate(line, {"a.yaml": HEAD + MEAN, "feeds.yaml": feeds.format("50s")}, 101)
+    assert line.engine.watermarks()["sensor"] == before
+    line.values((130, 1))
+    assert line.engine.watermarks()["sensor"] == before
+    line.values((160, 1))
+    assert line.engine.watermarks()["sensor"] == T0 + 110_000
+
+
+def test_a_snapshot_in_between_changes_nothing() -> None:
+    """The rule set in force is part of a snapshot."""
+    line = started({"a.yaml": HEAD + MEAN, "c.yaml": SEQUENCE})
+    line.values((10, 20))
+    line.engine = Engine.restore(line.engine.snapshot())
+    activate(line, {"a.yaml": HEAD + MEAN, "c.yaml": SEQUENCE, "b.yaml": HEAD + EACH}, 11)
+    line.engine = Engine.restore(line.engine.snapshot())
+    line.values((20, 0.5), (100, 1))
+    assert [(m.rule, *told([m])[0]) for m in line.made] == [("seq", "opened", 20), ("mean", "opened", 60)]
