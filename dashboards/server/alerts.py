@@ -29,6 +29,12 @@ TAIL_BYTES = 16_000_000
 #: An alert is on the board before its event is in the store: wait this long for the named ones.
 EVIDENCE_WAIT_S = 1.5
 _AGAIN_S = 0.25
+#: Of a table without rows: texts in two languages are two columns.
+_COLUMNS = tuple(
+    column
+    for name in msgspec.structs.fields(Transition)
+    for column in ((f"{name.name}_zh", f"{name.name}_en") if name.name in ("title", "summary") else (name.name,))
+)
 
 
 async def list_alerts(request: Request) -> Response:
@@ -36,7 +42,7 @@ async def list_alerts(request: Request) -> Response:
     wanted_form(request)
     wanted = filter_of(request, request.state.principal)
     page = await ask(lambda: find_alerts(services_of(request), wanted))
-    return collection(request, "alerts", page.items, page.next)
+    return collection(request, "alerts", page.items, page.next, columns=_COLUMNS)
 
 
 def find_alerts(services: Services, wanted: Filter) -> Page[Transition]:

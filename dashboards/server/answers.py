@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.server.problems import Problem
+from sinks.filters import Filter, decode_cursor, encode_cursor
 
 Form = Literal["json", "csv", "parquet"]
 
@@ -71,10 +73,28 @@ def _quality(params: Iterable[str]) -> float:
     return 1.0
 
 
-def collection(request: Request, name: str, items: Sequence[object], next_cursor: str | None = None) -> Response:
+def page_by_name(
+    items: Iterable[dict[str, Any]], wanted: Filter, *, kind: str, name: str
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The page of a list that is sorted by the unique text ``name``, and its next cursor. FilterError on another list's."""
+    after = str(decode_cursor(kind, wanted.cursor, str)[0]) if wanted.cursor is not None else None
+    rest = (item for item in items if after is None or item[name] > after)
+    found = list(islice(rest, wanted.limit + 1))
+    page = found[: wanted.limit]
+    return page, encode_cursor(kind, page[-1][name]) if len(found) > len(page) else None
+
+
+def collection(
+    request: Request,
+    name: str,
+    items: Sequence[object],
+    next_cursor: str | None = None,
+    *,
+    columns: Sequence[str] = (),
+) -> Response:
     """``{"items": [...], "next": ...}``, or a table whose next page stands in the Link header.
 
-    ``name`` becomes the name of a downloaded file.
+    ``name`` becomes the name of a downloaded file. ``columns``: the head of a table without rows.
     """
     form = wanted_form(request)
     if form == "json":
@@ -82,7 +102,7 @@ def collection(request: Request, name: str, items: Sequence[object], next_cursor
     rows = [flatten(msgspec.to_builtins(item)) for item in items]
     # Asked for by a link in a browser: it will be opened in a spreadsheet, by a person.
     download = "format" in request.query_params
-    body = to_csv(rows, for_spreadsheet=download) if form == "csv" else to_parquet(rows)
+    body = to_csv(rows, columns, for_spreadsheet=download) if form == "csv" else to_parquet(rows, columns)
     headers = {"Vary": "Accept"}
     if next_cursor is not None:
         following = request.url.include_query_params(cursor=next_cursor)
@@ -110,11 +130,14 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]], *, for_spreadsheet: bool = False) -> bytes:
-    """RFC 4180 in UTF-8. For spreadsheets: with a byte order mark, and texts that look like formulas are quoted by ``'``."""
+def to_csv(rows: Sequence[Mapping[str, Any]], head: Sequence[str] = (), *, for_spreadsheet: bool = False) -> bytes:
+    """RFC 4180 in UTF-8. For spreadsheets: with a byte order mark, and texts that look like formulas are quoted by ``'``.
+
+    ``head``: the columns of a table without rows.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    columns = _columns(rows)
+    columns = _columns(rows) or list(head)
     writer.writerow(columns)
     for row in rows:
         writer.writerow([_cell(row.get(name), for_spreadsheet=for_spreadsheet) for name in columns])
@@ -131,9 +154,9 @@ def _cell(value: object, *, for_spreadsheet: bool) -> object:
     return value
 
 
-def to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A column of one type each; where the rows differ, text."""
-    series = [_series(name, [row.get(name) for row in rows]) for name in _columns(rows)]
+def to_parquet(rows: Sequence[Mapping[str, Any]], head: Sequence[str] = ()) -> bytes:
+    """A column of one type each; where the rows differ, text. ``head``: the columns of a table without rows."""
+    series = [_series(name, [row.get(name) for row in rows]) for name in _columns(rows) or head]
     buffer = io.BytesIO()
     pl.DataFrame(series).write_parquet(buffer, compression="zstd")
     return buffer.getvalue()

@@ -10,6 +10,10 @@ from dashboards.server.params import filter_of
 from dashboards.server.questions import ask
 from dashboards.server.services import services_of
 
+#: Of a table without rows; with rows, whatever the events hold.
+EVENT_COLUMNS = ("id", "feed", "source", "time", "region", "subject", "lon", "lat", "pos", "receipt")
+DEAD_COLUMNS = ("pos", "receipt", "reason", "detail", "feed", "source", "raw")
+
 
 async def list_events(request: Request) -> Response:
     """Events, newest first."""
@@ -17,7 +21,7 @@ async def list_events(request: Request) -> Response:
     wanted = filter_of(request, request.state.principal)
     store = services_of(request).store
     page = await ask(lambda: store.events(wanted))
-    return collection(request, "events", page.items, page.next)
+    return collection(request, "events", page.items, page.next, columns=EVENT_COLUMNS)
 
 
 async def list_dead_letters(request: Request) -> Response:
@@ -26,4 +30,4 @@ async def list_dead_letters(request: Request) -> Response:
     wanted = filter_of(request, request.state.principal)
     store = services_of(request).store
     page = await ask(lambda: store.dead_letters(wanted))
-    return collection(request, "dead-letters", page.items, page.next)
+    return collection(request, "dead-letters", page.items, page.next, columns=DEAD_COLUMNS)

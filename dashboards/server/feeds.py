@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.server.answers import collection
+from dashboards.server.answers import collection, page_by_name
 from dashboards.server.params import filter_of
 from dashboards.server.services import Services, services_of
 from events.feeds import Feed
@@ -18,12 +18,13 @@ async def list_feeds(request: Request) -> Response:
     """Every feed of the catalogue, by name; narrowed by feed and domain."""
     wanted = filter_of(request, request.state.principal)
     services = services_of(request)
-    items = [
+    items = (
         {**describe(feed), **pulse_of(services, name)}
         for name, feed in sorted(services.runner.ruleset.catalog.feeds.items())
         if wanted.feed in (None, name) and wanted.domain in (None, feed.domain)
-    ]
-    return collection(request, "feeds", items)
+    )
+    page, following = page_by_name(items, wanted, kind="f", name="name")
+    return collection(request, "feeds", page, following, columns=("name", "title_zh", "title_en", "domain"))
 
 
 def describe(feed: Feed) -> dict[str, Any]:

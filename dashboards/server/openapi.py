@@ -392,14 +392,14 @@ _API_PATHS: Json = {
     "/alerts/{id}/reopen": _act("reopen", "Take it up again; from resolved"),
     "/rules": {
         "get": _get(
-            "The rules in force", _collection(_ref("Rule"), "Rules"), _DOMAIN, _RULE, _FEED, _SEVERITIES, _FORMAT
+            "The rules in force", _collection(_ref("Rule"), "Rules"), _DOMAIN, _RULE, _FEED, _SEVERITIES, *_PAGING
         )
     },
     "/rules/reload": {
         "post": {
             "summary": "Read the rule files again",
             "responses": _answer(
-                _object(position={"type": "integer"}, version={"type": "string"}, count=_COUNT),
+                _object(position=_maybe({"type": "integer"}), version={"type": "string"}, count=_COUNT),
                 "The rules now in force",
                 403,
                 404,
@@ -408,7 +408,7 @@ _API_PATHS: Json = {
             ),
         }
     },
-    "/feeds": {"get": _get("The feed catalogue", _collection(_ref("Feed"), "Feeds"), _DOMAIN, _FEED, _FORMAT)},
+    "/feeds": {"get": _get("The feed catalogue", _collection(_ref("Feed"), "Feeds"), _DOMAIN, _FEED, *_PAGING)},
     "/subjects/{id}": {
         "get": _get(
             "What is known of a subject",

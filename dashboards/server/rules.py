@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.server.answers import collection, json_answer
+from dashboards.server.answers import collection, json_answer, page_by_name
 from dashboards.server.params import filter_of
 from dashboards.server.problems import Problem
 from dashboards.server.services import services_of
@@ -21,15 +21,16 @@ async def list_rules(request: Request) -> Response:
     """The rules in force, by id; narrowed by domain, rule, feed and severity."""
     wanted = filter_of(request, request.state.principal)
     rules = services_of(request).runner.ruleset
-    items = [
+    items = (
         describe(rule)
         for rule in sorted(rules.rules, key=lambda rule: rule.id)
         if (wanted.domain is None or rule.domain == wanted.domain)
         and (wanted.rule is None or rule.id == wanted.rule)
         and (wanted.feed is None or wanted.feed in rule.feeds)
         and (not wanted.severity or wanted.severity & {severity for severity, _ in rule.severity})
-    ]
-    return collection(request, "rules", items)
+    )
+    page, following = page_by_name(items, wanted, kind="r", name="id")
+    return collection(request, "rules", page, following, columns=("id", "title_zh", "title_en", "domain", "kind"))
 
 
 def describe(rule: Rule) -> dict[str, Any]:
