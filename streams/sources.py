@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -43,8 +44,35 @@ def _opened(raw: BinaryIO, path: str) -> BinaryIO:
     if path.endswith(".gz"):
         return gzip.open(raw, "rb")  # type: ignore[return-value]
     if path.endswith(".zst"):
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        return _Unpacked(raw)  # type: ignore[return-value]
     return raw
+
+
+class _Unpacked:
+    """A zstd file, frame by frame. Unlike the library's own reader it notices (EOFError) that the end is missing."""
+
+    #: What one read may inflate to stays bounded, also where a few bytes stand for very many.
+    _PACKED_BYTES = 4096
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` bytes; nothing at the end."""
+        parts: list[bytes] = []
+        while size > 0:
+            packed = self._rest or self._raw.read(self._PACKED_BYTES)
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError("the end of the file is missing")
+                break
+            frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            parts.append(frame.decompress(packed))
+            size -= len(parts[-1])
+            self._frame, self._rest = (None, frame.unused_data) if frame.eof else (frame, b"")
+        return b"".join(parts)
 
 
 def _lines(stream: BinaryIO, path: str) -> Iterator[bytes]:
@@ -52,7 +80,7 @@ def _lines(stream: BinaryIO, path: str) -> Iterator[bytes]:
     while True:
         try:
             block = stream.read(CHUNK_BYTES)
-        except (OSError, EOFError, zstandard.ZstdError) as error:
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise SourceError(f"{path}: cannot be read as what its name says ({error})") from None
         if not block:
             break
@@ -74,6 +102,7 @@ def _parquet(path: str) -> Iterator[bytes]:
         raise SourceError(f"{path}: no such file") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(f"{path}: cannot be read as Parquet ({error})") from None
+    frame = frame.with_columns(_plain(path, frame))
     moments = [name for name, dtype in frame.schema.items() if dtype.base_type() is pl.Datetime]
     frame = frame.with_columns(
         pl.col(name).dt.replace_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
@@ -82,4 +111,20 @@ def _parquet(path: str) -> Iterator[bytes]:
         for name in moments
     )
     for start in range(0, len(frame), _PARQUET_ROWS):
-        yield frame.slice(start, _PARQUET_ROWS).write_ndjson().encode()
+        try:
+            yield frame.slice(start, _PARQUET_ROWS).write_ndjson().encode()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise SourceError(f"{path}: has a column that is no JSON ({' '.join(str(error).split())[:120]})") from None
+
+
+def _plain(path: str, frame: pl.DataFrame) -> list[pl.Series]:
+    """Decimals as numbers, and bytes as the texts that they are: some writers of Parquet do not tell the two apart."""
+    made = [series.cast(pl.Float64) for series in frame if series.dtype.base_type() is pl.Decimal]
+    for series in frame.select(pl.col(pl.Binary)):
+        try:
+            made.append(series.cast(pl.String))
+        except pl.exceptions.PolarsError:
+            raise SourceError(
+                f"{path}: the column {series.name!r} holds bytes that are no text: leave it out"
+            ) from None
+    return made
