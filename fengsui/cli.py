@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from fengsui.exits import BUG, INTERRUPTED, InputFault, exit_code
+from fengsui.exits import BUG, INTERRUPTED, SERVICE, InputFault, exit_code
 from fengsui.version import __version__
 
 if TYPE_CHECKING:
@@ -28,8 +29,14 @@ def main() -> NoReturn:
         code = cli.main(prog_name="fengsui", standalone_mode=False)
     except click.Abort:
         sys.exit(INTERRUPTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "fengsui"
+        message = " ".join(error.format_message().split())
+        click.echo(f"fengsui: {message} (用法 · usage: {path} --help)", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -37,6 +44,14 @@ def main() -> NoReturn:
         # Whoever read us has seen enough; without this Python would complain while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            _fail(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(
+            f"fengsui: {error.filename or '-'}: no space left to write to; free some, or write elsewhere", err=True
+        )
+        sys.exit(SERVICE)
     except Exception as error:
         _fail(error)
     sys.exit(code or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import BinaryIO
 import click
 
 from events.times import parse_instant
-from fengsui.exits import InputFault
+from fengsui.exits import InputFault, ServiceMissing
 from fengsui.settings import Settings
 from rules.load import load_rules, packs_directory
 from streams.replay import Progress, Summary, replay
@@ -26,14 +27,25 @@ def run_replay(files: Sequence[str], settings: Settings, *, out: str, until: str
     ruleset = load_rules(settings.rules or packs_directory(), zone=settings.zone)
     until_ms = _until(until)
     _check(files, out)
-    with _opened(out) as file, _progress(files) as progress:
-        summary = replay(files, ruleset, file, until_ms=until_ms, batch=batch, progress=progress)
+    try:
+        with _opened(out) as file, _progress(files) as progress:
+            summary = replay(files, ruleset, file, until_ms=until_ms, batch=batch, progress=progress)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # reading has errors of its own
+        if out == "-":  # or Python would try again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise ServiceMissing(f"{out}: no space left to write to; free some, or write elsewhere") from None
+        raise InputFault(f"{out}: cannot be written ({error.strerror})") from None
     click.echo(_line(summary), err=True)
 
 
 def _until(text: str | None) -> int | None:
     if text is None:
         return None
+    if text.isascii() and text.lstrip("-").isdigit():  # as in events: epoch milliseconds
+        return int(text)
     try:
         return parse_instant(text)
     except ValueError as error:
@@ -116,10 +128,15 @@ def _line(summary: Summary) -> str:
         f" ({', '.join(f'{reason} {count}' for reason, count in sorted(summary.rejected.items()))})" if rejected else ""
     )
     keyless = sum(summary.keyless.values())
+    after = f", after --until {summary.after:,}" if summary.after else ""
+    first = ""
+    if summary.first_rejected is not None:
+        path, line, fault = summary.first_rejected
+        first = f"first rejected {path}:{line}: {' '.join(fault.split())}; "
     made = sum(summary.transitions.values())
     kinds = f" ({', '.join(f'{kind} {count}' for kind, count in sorted(summary.transitions.items()))})" if made else ""
     return (
-        f"read {summary.read:,}, accepted {summary.accepted:,}, duplicate {summary.duplicate:,}, rejected {rejected:,}{why}, "
+        f"read {summary.read:,}, accepted {summary.accepted:,}, duplicate {summary.duplicate:,}, rejected {rejected:,}{why}{after}, "
         f"late {summary.late:,}, keyless {keyless:,}; transitions {made:,}{kinds}; "
-        f"{summary.seconds:.2f} s, {summary.pace:,.0f} events/s"
+        f"{first}{summary.seconds:.2f} s, {summary.pace:,.0f} events/s"
     )

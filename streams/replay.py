@@ -35,6 +35,10 @@ class Summary:
     duplicate: int = 0
     late: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    #: file, line (of Parquet: row) from 1, and what was wrong
+    first_rejected: tuple[str, int, str] | None = None
+    #: events after ``until_ms``
+    after: int = 0
     keyless: dict[str, int] = field(default_factory=dict)
     transitions: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -85,7 +89,9 @@ class _Run:
 
     def take(self, frame: pl.DataFrame) -> None:
         if self._until is not None:
+            whole = len(frame)
             frame = frame.filter(pl.col("time") <= self._until)
+            self.summary.after += whole - len(frame)
         if not len(frame):
             return
         clock = np.maximum.accumulate(np.maximum(frame["time"].to_numpy(), self._clock))
@@ -123,12 +129,16 @@ class _Run:
 
 
 def _frames(path: str, decoder: Decoder, summary: Summary, progress: Progress | None) -> Iterator[pl.DataFrame]:
-    done = 0
+    done = lines = 0
     for chunk in chunks(path):
         decoded = decoder.decode(chunk)
         summary.read += len(decoded.frame) + len(decoded.rejected)
         for rejected in decoded.rejected:
             summary.rejected[rejected.reason] += 1
+        if summary.first_rejected is None:
+            for rejected in decoded.rejected[:1]:
+                summary.first_rejected = (path, lines + rejected.line, f"{rejected.reason}, {rejected.detail}")
+            lines += chunk.count(b"\n")
         done += len(chunk)
         if progress is not None:
             progress(path, done)

@@ -122,6 +122,42 @@ def test_replay_from_and_to_a_pipe(tmp_path: Path, rules: Path) -> None:
     assert json.loads(whole.stdout.splitlines()[0])["type"] == "opened"
 
 
+def test_the_summary_says_where_the_first_bad_line_is(tmp_path: Path, rules: Path) -> None:
+    """File, line and what is wrong with it; also that some were after ``--until``, which may be in epoch milliseconds."""
+    (tmp_path / "e.ndjson").write_bytes(event(1, 5, 0) + event(2, 11, 10) + b"{broken\n" + event(3, 12, 20) + b"[]\n")
+    until = 1_767_225_610_000
+    done = run("replay", "e.ndjson", "--rules", rules, "--out", "a", "--until", until, cwd=tmp_path)
+    line = done.stderr.decode()
+    assert "first rejected e.ndjson:3: bad_json, " in line
+    assert "read 5, accepted 2, duplicate 0, rejected 2 (bad_json 2), after --until 1, late 0" in line
+    run("replay", "e.ndjson", "--rules", rules, "--out", "b", "--until", "2026-01-01T00:00:10Z", cwd=tmp_path)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_no_room_for_the_output(tmp_path: Path, rules: Path) -> None:
+    """One line and exit 3, whatever writes; no traceback when Python ends either."""
+    (tmp_path / "e.ndjson").write_bytes(EVENTS)
+    done = run("replay", "e.ndjson", "--rules", rules, "--out", "/dev/full", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.decode().splitlines() == [
+        "fengsui: /dev/full: no space left to write to; free some, or write elsewhere"
+    ]
+    for args in (("replay", "e.ndjson", "--rules", str(rules), "--out", "-"), ("rules", "check", str(rules))):
+        with Path("/dev/full").open("wb") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "fengsui", *args],
+                cwd=tmp_path,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=120,
+                check=False,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        assert ended.returncode == 3
+        assert len(ended.stderr.splitlines()) == 1, ended.stderr.decode()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -159,9 +195,9 @@ def test_errors_are_one_clear_line(
     assert says in text
     assert "Traceback" not in text
     assert out == ""
-    if code != 2:
-        assert len(text.strip().splitlines()) == 1
-        assert text.startswith("fengsui: ")
+    # of faulty settings there may be several, one a line; what is wrong with the words themselves is one line
+    assert len(text.strip().splitlines()) == 1
+    assert text.startswith("fengsui: ")
 
 
 def test_rules_check_tells_every_error_with_its_place(tmp_path: Path, rules: Path) -> None:

@@ -638,7 +638,7 @@ def test_a_damaged_file_gives_rules_or_faults_in_it(cuts):
 
 def test_a_directory_that_is_not_there(tmp_path):
     """The path is named."""
-    with pytest.raises(RuleErrors, match="nowhere:0:0: no such directory of rules"):
+    with pytest.raises(RuleErrors, match="nowhere: no such directory of rules"):
         load_rules(tmp_path / "nowhere")
 
 
