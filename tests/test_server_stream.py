@@ -164,12 +164,13 @@ def test_what_cannot_be_asked_is_refused_before_the_handshake(served: Served, qu
     assert query[1:].partition("=")[0] in json.loads(response.body)["detail"]
 
 
-def test_strangers_hear_nothing(served: Served) -> None:
-    """401 before the handshake."""
+def test_strangers_hear_nothing(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """401 before the handshake, and no error in the log for each who tries."""
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         with pytest.raises(InvalidStatus) as refused, served.stream(headers=headers):
             pass
         assert refused.value.response.status_code == 401
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_seq_of_another_log_means_live_only(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def uvicorn_config(
     app: Starlette, *, cert: Path | None = None, key: Path | None = None, behind_proxy: bool = False
 ) -> uvicorn.Config:
     """For ``uvicorn.Server(config).run(sockets=[...])``. ``behind_proxy``: a proxy on this machine ends TLS."""
+    logging.getLogger("uvicorn.error").addFilter(_no_fault)
     return uvicorn.Config(
         app,
         ws="websockets-sansio",
@@ -43,6 +45,11 @@ def uvicorn_config(
         ssl_certfile=cert,
         ssl_keyfile=key,
     )
+
+
+def _no_fault(record: logging.LogRecord) -> bool:
+    """Uvicorn takes a websocket that is refused with an answer for a fault: anybody without a token could fill the log."""
+    return record.getMessage() != "ASGI callable returned without completing handshake."
 
 
 def give_up_stalled_peers(listener: socket.socket) -> None:
