@@ -118,6 +118,8 @@ def _named(error: Exception, path: Path) -> LogError:
         return LogBroken(
             f"{path} cannot be written by this user ({error.strerror}): give another directory with --data"
         )
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return LogBroken(f"{path} is no directory, nor can it become one: give another directory with --data")
     if isinstance(error, OSError) and error.errno == 28:
         return DiskFull(f"the disk that holds {path} is full: make room")
     return named(error, path / "VERSION")
