@@ -343,6 +343,15 @@ class _Value:
         return self.bad or self.type in ("number", "integer", "null")
 
 
+def _over(dividend: pl.Expr, divisor: pl.Expr, *, constant: bool) -> pl.Expr:
+    """A division that is rounded alike for one row and for many.
+
+    Polars divides a column by a constant by multiplying with its reciprocal, but not where the column has one row: 7 / 3 would
+    depend on how many windows ended in one batch. Added to zeros the constant is a column.
+    """
+    return dividend / (dividend * 0.0 + divisor) if constant else dividend / divisor
+
+
 _BAD = _Value(pl.lit(None), "null", "?", bad=True)
 _COMPARISONS: dict[type[exp.Expression], str] = {
     exp.EQ: "=",
@@ -563,7 +572,7 @@ class _Checker:
             return _BAD
         canon = f"({sign} {left.canon} {right.canon})"
         if sign == "-" and left.type == right.type == "time":
-            expr = (left.expr - right.expr).cast(pl.Float64) / 1000.0
+            expr = _over((left.expr - right.expr).cast(pl.Float64), pl.lit(1000.0), constant=True)
             return self._make("number", canon, expr, left, right)
         for side, value in ((node.this, left), (node.expression, right)):
             if not value.numeric:
@@ -573,7 +582,7 @@ class _Checker:
         a, b = _float(left), _float(right)
         size = 3 + left.size + right.size
         if sign in "/%":
-            quotient = a / b
+            quotient = _over(a, b, constant=not right.fields)
             if sign == "%":  # the sign of the dividend, as in SQL
                 quotient = a - quotient.truncate() * b
                 size += left.size + right.size + 2
