@@ -13,7 +13,9 @@ from rules import lifecycle
 from rules.model import Rule
 from rules.summary import render
 
+#: Updates and escalations stand side by side: with `update_every: 0s` one instant has several of both, and `n` must rise.
 _TYPE_ORDER = {name: place for place, name in enumerate(TYPES)}
+_TYPE_ORDER["escalated"] = _TYPE_ORDER["updated"]
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ class Alert:
     closed: int | None = None
     measures: dict[str, Any] = field(default_factory=dict)
     events: tuple[str, ...] = ()
+    #: subject and region
+    place: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass
@@ -260,6 +262,8 @@ class Reference:
                 "opened": alert.opened,
                 "closed": alert.closed,
                 "events": alert.events,
+                "subject": alert.place[0],
+                "region": alert.place[1],
                 "shadow": alert.rule.mode == "shadow",
                 "act": None,
                 "by": None,
@@ -277,12 +281,14 @@ class Reference:
         severity: str,
         measures: dict[str, Any],
         events: tuple[str, ...],
+        place: Fields,
     ) -> Alert | None:
         """A new alert, or None: openings of one key in one millisecond are one."""
         name = hashlib.sha256(f"{rule.id}\n{key_json(key)}\n{at}".encode()).hexdigest()[:16]
         if name in self.alerts:
             return None
         alert = Alert(name, rule, key, at, severity, measures=measures, events=events)
+        alert.place = (place.get("subject"), place.get("region"))
         self.alerts[name] = alert
         self.emit(alert, "opened", at)
         return alert
@@ -305,7 +311,8 @@ def _order(transition: Mapping[str, Any]) -> tuple[Any, ...]:
         transition["at"],
         transition["rule"],
         key_json(transition["key"]),
-        TYPE_ORDER.index(transition["type"]),
+        # Decided: an alert's own order (n) goes before that of "updated" and "escalated".
+        TYPE_ORDER.index("updated" if transition["type"] == "escalated" else transition["type"]),
         transition["n"],
     )
 
@@ -384,6 +391,11 @@ class Running:
     def key_dict(self, values: tuple[Any, ...]) -> dict[str, Any]:
         return dict(zip(self.rule.by, values, strict=True))
 
+    def place(self, values: tuple[Any, ...], fields: Fields, at: int) -> Fields:
+        """Where subject and region of an alert come from: of aggregates, the key."""
+        del fields, at
+        return self.key_dict(values)
+
     # --- episodes
 
     def _closings(self) -> list[int]:
@@ -430,7 +442,7 @@ class Running:
             if episode.run_since is None:
                 episode.run_since = at
             if at - episode.run_since >= rule.hold:
-                episode.alert = self.home.open(rule, self.key_dict(values), at, severity, measures, events)
+                episode.alert = self.home.open(rule, self.key_dict(values), at, severity, measures, events, self.place(values, fields, at))
                 episode.last_shown = at
             return
         alert.count += 1
@@ -459,6 +471,10 @@ class Each(Running):
         else:
             self.evaluate(values, event["time"], event, measures, (event["id"],))
 
+    def place(self, values: tuple[Any, ...], fields: Fields, at: int) -> Fields:
+        del values, at
+        return fields
+
     def _older(self, episode: Episode, values: tuple[Any, ...], event: Fields, measures: dict[str, Any]) -> None:
         """It may open, but neither closes nor updates (nor counts). With ``hold`` it can open nothing: it is in no run."""
         rule = self.rule
@@ -471,7 +487,7 @@ class Each(Running):
         if not true or episode.alert or rule.hold:
             return
         assert severity is not None
-        episode.alert = self.home.open(rule, self.key_dict(values), event["time"], severity, measures, (event["id"],))
+        episode.alert = self.home.open(rule, self.key_dict(values), event["time"], severity, measures, (event["id"],), event)
         episode.last_true = episode.last_shown = event["time"]
 
 
@@ -564,7 +580,7 @@ class Absent(Running):
             if values not in self.silent and heard + self.rule.absent == at:
                 severity = self.rule.ladder[0][0]
                 # Remembered as silent even after a person resolved the alert, until an event comes.
-                self.silent[values] = self.home.open(self.rule, self.key_dict(values), at, severity, {}, ())
+                self.silent[values] = self.home.open(self.rule, self.key_dict(values), at, severity, {}, (), self.place(values, {}, at))
 
 
 @dataclass
@@ -616,7 +632,7 @@ class Sequence(Running):
 
     def _match(self, values: tuple[Any, ...], at: int, partial: Partial) -> None:
         severity = self.rule.ladder[0][0]
-        alert = self.home.open(self.rule, self.key_dict(values), at, severity, {}, tuple(partial.events))
+        alert = self.home.open(self.rule, self.key_dict(values), at, severity, {}, tuple(partial.events), self.place(values, {}, at))
         if alert:
             self.open.append(alert)
 

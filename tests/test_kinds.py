@@ -28,6 +28,23 @@ def test_each_sees_events_in_arrival_order() -> None:
     assert told(line.made) == [("opened", 10), ("closed", 11), ("opened", 7)]
 
 
+def test_what_happens_to_an_alert_at_one_instant_stays_in_order() -> None:
+    """Updates before and after an escalation, released together: ``n`` rises, so that the newest is what holds."""
+    line = Timeline(
+        "id: r\nfeed: sensor\nwindow: {sliding: 10s}\nmeasure: {m: last(value)}\nwhen: m > 10\n"
+        "severity: {red: m > 50, blue: true}\nupdate_every: 0s"
+    )
+    line.values((0, 11), (0, 12), (0, 60), (0, 61), (0, 5))
+    line.tick(100)
+    assert [(t.n, t.type) for t in line.made] == [
+        (1, "opened"),
+        (2, "updated"),
+        (3, "escalated"),
+        (4, "updated"),
+        (5, "closed"),
+    ]
+
+
 def test_null_does_not_hold() -> None:
     """A null `when` is a false evaluation."""
     line = Timeline(EACH)
