@@ -79,6 +79,9 @@ def _split(array: bytes) -> Iterator[bytes]:
     rest = array[begin:].strip(b" \t\r\n")
     if rest:
         yield rest
+    elif depth == 1 and begin > 1:
+        # Cut off after a comma: whoever sent it must hear that something is missing.
+        yield b","
 
 
 def _unwrapped(item: bytes | msgspec.Raw) -> bytes | msgspec.Raw:

@@ -130,6 +130,13 @@ def test_a_body_cut_off_keeps_what_was_whole() -> None:
     assert reasons(b'[{"id":"\xff"},' + json.dumps(CLOUD).encode() + b"]", BATCH) == {1: "bad_utf8"}
 
 
+def test_a_body_cut_off_after_a_comma_is_told() -> None:
+    """What was whole is kept, and the item that was to follow is missed."""
+    for kind in (JSON, BATCH):
+        assert reasons(json.dumps([CLOUD]).encode()[:-1] + b", ", kind).get(2) == "bad_json"
+    assert lines(b'[{"id":1},{"id":2},', JSON) == [b'{"id":1}', b'{"id":2}', b","]
+
+
 def test_hostile_nesting_ends_soon() -> None:
     """Megabytes of brackets are one refused item, without a long look at each."""
     began = time.process_time()
