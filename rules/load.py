@@ -147,7 +147,7 @@ def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleErr
         try:
             nodes = _rules_of(text, report)
         except RuleErrors as error:
-            errors += error.errors
+            errors += [*report.errors, *error.errors]
             continue
         if len(rules) + len(nodes) > MAX_RULES:
             report.errors.append(RuleError(name, 1, 1, f"more than {MAX_RULES:,} rules in all"))
@@ -173,7 +173,7 @@ def _check_unique(node: Node, report: Report, places: dict[str, str]) -> None:
 
 
 def _rules_of(text: str, report: Report) -> tuple[Node, ...]:
-    root = parse_yaml(text, report.file)
+    root = parse_yaml(text, report.file, report.errors)
     if root is None or (isinstance(root, Scalar) and root.is_null):
         return ()
     if isinstance(root, SeqNode):

@@ -99,8 +99,11 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def parse_yaml(text: str, file: str) -> Node | None:
-    """The file's one document, or None where it is empty. RuleErrors names the place of what YAML does not allow."""
+def parse_yaml(text: str, file: str, faults: list[RuleError]) -> Node | None:
+    """The file's one document, or None where it is empty. RuleErrors names the place of what YAML does not allow.
+
+    ``faults`` takes what does not keep the rest from being read and judged: keys that stand twice.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
         raise RuleErrors([RuleError(file, 1, 1, f"the file is larger than {MAX_FILE_BYTES:,} bytes", "split it")])
     lone = _SURROGATE.search(text)
@@ -120,8 +123,7 @@ def parse_yaml(text: str, file: str) -> Node | None:
     except yaml.reader.ReaderError as error:
         line, column = _place(text, error.position)
         raise RuleErrors([RuleError(file, line, column, "a character that YAML does not allow")]) from None
-    if composer.errors:
-        raise RuleErrors(composer.errors)
+    faults += composer.errors
     return node
 
 

@@ -636,6 +636,18 @@ def test_a_damaged_file_gives_rules_or_faults_in_it(cuts):
         assert 1 <= error.column <= len(lines[min(error.line, len(lines)) - 1]) + 2
 
 
+def test_a_key_that_stands_twice_hides_no_other_fault():
+    """All faults at once: those of the other rules of the file too."""
+    text = (
+        "rules:\n"
+        "  - {id: a, id: b, title: t, feed: sensor, when: value > 1, severity: red}\n"
+        "  - {id: c, title: t, feed: sensor, when: valu > 1, severity: red}\n"
+    )
+    with pytest.raises(RuleErrors) as caught:
+        load_rules({"a.yaml": text})
+    assert [(error.line, error.column) for error in caught.value.errors] == [(2, 13), (3, 43)]
+
+
 def test_a_directory_that_is_not_there(tmp_path):
     """The path is named."""
     with pytest.raises(RuleErrors, match="nowhere: no such directory of rules"):
