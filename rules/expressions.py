@@ -343,13 +343,14 @@ class _Value:
         return self.bad or self.type in ("number", "integer", "null")
 
 
-def _over(dividend: pl.Expr, divisor: pl.Expr, *, constant: bool) -> pl.Expr:
-    """A division that is rounded alike for one row and for many.
+def _over(dividend: pl.Expr, divisor: pl.Expr, *, column: bool = False) -> pl.Expr:
+    """A division that is rounded alike for one row and for many. ``column``: the divisor is a column as it stands.
 
     Polars divides a column by a constant by multiplying with its reciprocal, but not where the column has one row: 7 / 3 would
-    depend on how many windows ended in one batch. Added to zeros the constant is a column.
+    depend on how many windows ended in one batch. What it takes for a constant (a literal, a CASE whose rows agree) is made a
+    column by adding one of zeros.
     """
-    return dividend / (dividend * 0.0 + divisor) if constant else dividend / divisor
+    return dividend / (divisor if column else divisor + dividend.is_null().cast(pl.Float64) * 0.0)
 
 
 _BAD = _Value(pl.lit(None), "null", "?", bad=True)
@@ -572,7 +573,7 @@ class _Checker:
             return _BAD
         canon = f"({sign} {left.canon} {right.canon})"
         if sign == "-" and left.type == right.type == "time":
-            expr = _over((left.expr - right.expr).cast(pl.Float64), pl.lit(1000.0), constant=True)
+            expr = _over((left.expr - right.expr).cast(pl.Float64), pl.lit(1000.0))
             return self._make("number", canon, expr, left, right)
         for side, value in ((node.this, left), (node.expression, right)):
             if not value.numeric:
@@ -582,7 +583,7 @@ class _Checker:
         a, b = _float(left), _float(right)
         size = 3 + left.size + right.size
         if sign in "/%":
-            quotient = _over(a, b, constant=not right.fields)
+            quotient = _over(a, b, column=isinstance(node.expression, exp.Column))
             if sign == "%":  # the sign of the dividend, as in SQL
                 quotient = a - quotient.truncate() * b
                 size += left.size + right.size + 2

@@ -487,10 +487,16 @@ def test_any_text_is_an_expression_or_a_fault(text):
     assert all(0 <= offset <= len(text) for offset, _, _ in faults(text))
 
 
-@pytest.mark.parametrize("text", ["x / 3", "x / (1 + 2)", "x % 0.3", "100 / x / 7"])
+@pytest.mark.parametrize(
+    "text",
+    ["x / 3", "x / (1 + 2)", "x % 0.3", "100 / x / 7", "x / CASE WHEN x > 0 THEN 3 ELSE 5 END", "x / COALESCE(y, 3)"],
+)
 def test_a_division_does_not_depend_on_its_neighbours(text: str) -> None:
     """One row and many rows give the same bits."""
-    expression, _ = compile_value(text, Scope({"x": "number"}, "test"), zone_ms=ZONE_MS)
+    expression, _ = compile_value(text, Scope({"x": "number", "y": "number"}, "test"), zone_ms=ZONE_MS)
     values = [7.0, 0.1, 1e-7, 123456.789]
-    many = pl.DataFrame({"x": values}).select(out=expression.expr)["out"].to_list()
-    assert many == [pl.DataFrame({"x": [value]}).select(out=expression.expr)["out"][0] for value in values]
+    shape = {"x": pl.Float64, "y": pl.Float64}
+    many = pl.DataFrame({"x": values, "y": None}, shape).select(out=expression.expr)["out"].to_list()
+    assert many == [
+        pl.DataFrame({"x": [value], "y": None}, shape).select(out=expression.expr)["out"][0] for value in values
+    ]
