@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +130,12 @@ class Alert:
     measures: dict[str, Any] = field(default_factory=dict)
     events: tuple[str, ...] = ()
     #: subject and region
-    place: tuple[str | None, str | None] = (None, None)
+    place: tuple[Any, Any] = (None, None)
+
+    def show(self, severity: str, measures: dict[str, Any], events: tuple[str, ...], place: tuple[Any, Any]) -> None:
+        """The next transition shows this; a subject or region that is not known any more stays."""
+        self.severity, self.measures, self.events = severity, measures, events
+        self.place = (place[0] or self.place[0], place[1] or self.place[1])
 
 
 @dataclass
@@ -147,7 +152,7 @@ class Episode:
 class Reference:
     """``step(record)`` gives the transitions of one record, in their order, as dicts.
 
-    Records: ``("event", pos, event)``, ``("tick", pos, at)``, ``("act", pos, act)`` with act = {id, at, alert, verb, by, note, to},
+    Records: ``("rules", pos, at)`` (the activation of a live log), ``("event", pos, event)``, ``("tick", pos, at)``, ``("act", pos, act)`` with act = {id, at, alert, verb, by, note, to},
     ``("end", pos, at or None)``.
     """
 
@@ -172,6 +177,8 @@ class Reference:
             self.marks.tick(body)
         elif what == "end":
             self.marks.end(body)
+        elif what == "rules":
+            self._begin(body)
         else:
             self._act(body)
         for running in self.running:
@@ -202,13 +209,20 @@ class Reference:
             name = (event["feed"], event["source"])
             self.late[name] = self.late.get(name, 0) + 1
         self.marks.event(event)
-        if not self.began:
-            self.began = True
-            for running in self.running:
-                running.begin(self.marks.clock)
+        self._begin(self.marks.clock)
         for running in self.running:
             if event["feed"] in running.rule.feeds:
                 running.arrive(event, late=late)
+
+    def _begin(self, at: int) -> None:
+        """The rules come into force, once: at their activation, in a replay at the first event.
+
+        Decided: the first event by the log's clock, so at most its receipt.
+        """
+        if not self.began:
+            self.began = True
+            for running in self.running:
+                running.begin(at)
 
     # ------------------------------------------------------------------ acts
 
@@ -281,14 +295,13 @@ class Reference:
         severity: str,
         measures: dict[str, Any],
         events: tuple[str, ...],
-        place: Fields,
+        place: tuple[Any, Any],
     ) -> Alert | None:
         """A new alert, or None: openings of one key in one millisecond are one."""
         name = hashlib.sha256(f"{rule.id}\n{key_json(key)}\n{at}".encode()).hexdigest()[:16]
         if name in self.alerts:
             return None
-        alert = Alert(name, rule, key, at, severity, measures=measures, events=events)
-        alert.place = (place.get("subject"), place.get("region"))
+        alert = Alert(name, rule, key, at, severity, measures=measures, events=events, place=place)
         self.alerts[name] = alert
         self.emit(alert, "opened", at)
         return alert
@@ -304,6 +317,11 @@ class Reference:
 
 def key_json(key: Mapping[str, Any]) -> str:
     return json.dumps(dict(sorted(key.items())), ensure_ascii=False, separators=(",", ":"))
+
+
+def _newest(events: Iterable[Fields], name: str) -> Any:
+    """A field of the newest event that has it."""
+    return next((event[name] for event in reversed(list(events)) if event.get(name) is not None), None)
 
 
 def _order(transition: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -340,7 +358,7 @@ class Running:
         self.episodes: dict[tuple[Any, ...], Episode] = {}
 
     def begin(self, at: int) -> None:
-        """The first event of a replay has come. Decided: its time by the log's clock, so at most its receipt."""
+        """The rule has come into force."""
 
     def arrive(self, event: Fields, *, late: bool) -> None:
         if not late:
@@ -391,10 +409,12 @@ class Running:
     def key_dict(self, values: tuple[Any, ...]) -> dict[str, Any]:
         return dict(zip(self.rule.by, values, strict=True))
 
-    def place(self, values: tuple[Any, ...], fields: Fields, at: int) -> Fields:
-        """Where subject and region of an alert come from: of aggregates, the key."""
-        del fields, at
-        return self.key_dict(values)
+    def place(self, values: tuple[Any, ...], events: Iterable[Fields]) -> tuple[Any, Any]:
+        """Subject and region of an alert: what the key has of them. Decided: where the key has the subject, but no region, the
+        alert has the newest region of ``events``: where the subject was last heard.
+        """
+        key = self.key_dict(values)
+        return key.get("subject"), key.get("region", _newest(events, "region") if "subject" in key else None)
 
     # --- episodes
 
@@ -417,7 +437,13 @@ class Running:
         episode.run_since = None
 
     def evaluate(
-        self, values: tuple[Any, ...], at: int, fields: Fields, measures: dict[str, Any], events: tuple[str, ...]
+        self,
+        values: tuple[Any, ...],
+        at: int,
+        fields: Fields,
+        measures: dict[str, Any],
+        events: tuple[str, ...],
+        place: tuple[Any, Any],
     ) -> None:
         """One evaluation of one key: contract section 3, Episodes."""
         rule = self.rule
@@ -432,8 +458,7 @@ class Running:
         if cleared or not true:
             episode.run_since = None
             if alert and (cleared or rule.clear is None):
-                alert.measures = measures
-                alert.events = events
+                alert.show(alert.severity, measures, events, place)
                 self._close(episode, at)
             return
         assert severity is not None
@@ -442,16 +467,16 @@ class Running:
             if episode.run_since is None:
                 episode.run_since = at
             if at - episode.run_since >= rule.hold:
-                episode.alert = self.home.open(rule, self.key_dict(values), at, severity, measures, events, self.place(values, fields, at))
+                episode.alert = self.home.open(rule, self.key_dict(values), at, severity, measures, events, place)
                 episode.last_shown = at
             return
         alert.count += 1
         if RANK[severity] > RANK[alert.severity]:
-            alert.severity, alert.measures, alert.events = severity, measures, events
+            alert.show(severity, measures, events, place)
             self.home.emit(alert, "escalated", at)
             episode.last_shown = at
         elif at - episode.last_shown >= rule.update_every:
-            alert.measures, alert.events = measures, events
+            alert.show(alert.severity, measures, events, place)
             self.home.emit(alert, "updated", at)
             episode.last_shown = at
 
@@ -469,11 +494,8 @@ class Each(Running):
         if event["time"] < episode.last_evaluated:
             self._older(episode, values, event, measures)
         else:
-            self.evaluate(values, event["time"], event, measures, (event["id"],))
-
-    def place(self, values: tuple[Any, ...], fields: Fields, at: int) -> Fields:
-        del values, at
-        return fields
+            place = (event.get("subject"), event.get("region"))
+            self.evaluate(values, event["time"], event, measures, (event["id"],), place)
 
     def _older(self, episode: Episode, values: tuple[Any, ...], event: Fields, measures: dict[str, Any]) -> None:
         """It may open, but neither closes nor updates (nor counts). With ``hold`` it can open nothing: it is in no run."""
@@ -487,7 +509,15 @@ class Each(Running):
         if not true or episode.alert or rule.hold:
             return
         assert severity is not None
-        episode.alert = self.home.open(rule, self.key_dict(values), event["time"], severity, measures, (event["id"],), event)
+        episode.alert = self.home.open(
+            rule,
+            self.key_dict(values),
+            event["time"],
+            severity,
+            measures,
+            (event["id"],),
+            (event.get("subject"), event.get("region")),
+        )
         episode.last_true = episode.last_shown = event["time"]
 
 
@@ -524,7 +554,8 @@ class Panes(Running):
                 self.ends.discard((end, values))
                 inside = [event for event in self.events[values] if end - size <= event["time"] < end]
                 measures = {name: measure(inside) for name, measure in self.rule.measures.items()}
-                self.evaluate(values, end, self.key_dict(values) | measures, measures, ())
+                before = [event for event in self.events[values] if event["time"] < end]
+                self.evaluate(values, end, self.key_dict(values) | measures, measures, (), self.place(values, before))
         super().fire(at)
 
 
@@ -544,7 +575,8 @@ class Sliding(Running):
         self.events.setdefault(values, []).append(event)
         inside = [other for other in self.events[values] if event["time"] - size < other["time"]]
         measures = {name: measure(inside) for name, measure in self.rule.measures.items()}
-        self.evaluate(values, event["time"], self.key_dict(values) | measures, measures, (event["id"],))
+        place = self.place(values, [event])
+        self.evaluate(values, event["time"], self.key_dict(values) | measures, measures, (event["id"],), place)
 
 
 class Absent(Running):
@@ -554,6 +586,7 @@ class Absent(Running):
         super().__init__(rule, home)
         self.heard: dict[tuple[Any, ...], int] = {}
         self.silent: dict[tuple[Any, ...], Alert | None] = {}
+        self.events: dict[tuple[Any, ...], list[Fields]] = {}
 
     def begin(self, at: int) -> None:
         for values in self.rule.expect:
@@ -563,10 +596,11 @@ class Absent(Running):
         values = self.key_of(event)
         if values is None or not holds(self.rule.where, event):
             return
+        self.events.setdefault(values, []).append(event)
         self.heard[values] = max(self.heard.get(values, NEVER), event["time"])
         alert = self.silent.pop(values, None)
         if alert and alert.condition == "active":
-            alert.events = (event["id"],)
+            alert.show(alert.severity, {}, (event["id"],), self.place(values, self.events[values]))
             self.home.close(alert, event["time"])
 
     def due(self) -> int | None:
@@ -580,7 +614,15 @@ class Absent(Running):
             if values not in self.silent and heard + self.rule.absent == at:
                 severity = self.rule.ladder[0][0]
                 # Remembered as silent even after a person resolved the alert, until an event comes.
-                self.silent[values] = self.home.open(self.rule, self.key_dict(values), at, severity, {}, (), self.place(values, {}, at))
+                self.silent[values] = self.home.open(
+                    self.rule,
+                    self.key_dict(values),
+                    at,
+                    severity,
+                    {},
+                    (),
+                    self.place(values, self.events.get(values, [])),
+                )
 
 
 @dataclass
@@ -588,7 +630,7 @@ class Partial:
     """A partial match: when it began, the steps' events, and so the step it waits for."""
 
     start: int
-    events: list[str]
+    events: list[Fields]
 
 
 class Sequence(Running):
@@ -610,7 +652,7 @@ class Sequence(Running):
         first = self.rule.sequence[0]
         if partial is None:
             if event["feed"] == first.feed and holds(first.where, event):
-                self.partials[values] = Partial(event["time"], [event["id"]])
+                self.partials[values] = Partial(event["time"], [event])
             return
         step = self.rule.sequence[len(partial.events)]
         if step.unless and event["feed"] == step.unless[0] and holds(step.unless[1], event):
@@ -619,7 +661,7 @@ class Sequence(Running):
             if step.absent:
                 del self.partials[values]
                 return
-            partial.events.append(event["id"])
+            partial.events.append(event)
             if len(partial.events) == len(self.rule.sequence):
                 del self.partials[values]
                 self._match(values, event["time"], partial)
@@ -632,7 +674,15 @@ class Sequence(Running):
 
     def _match(self, values: tuple[Any, ...], at: int, partial: Partial) -> None:
         severity = self.rule.ladder[0][0]
-        alert = self.home.open(self.rule, self.key_dict(values), at, severity, {}, tuple(partial.events), self.place(values, {}, at))
+        alert = self.home.open(
+            self.rule,
+            self.key_dict(values),
+            at,
+            severity,
+            {},
+            tuple(event["id"] for event in partial.events),
+            (_newest(partial.events, "subject"), _newest(partial.events, "region")),
+        )
         if alert:
             self.open.append(alert)
 

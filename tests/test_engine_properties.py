@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from events.decode import Decoder
-from events.record import Act, End, EventBatch, Record, Tick
+from events.record import Act, Activation, End, EventBatch, Record, Tick
 from events.times import parse_instant
 from events.transition import Transition, encode
 from rules.load import load_rules
@@ -55,7 +55,7 @@ class Play:
     frame: pl.DataFrame
     receipts: pl.Series | None
     #: a row of the frame, or a control record; with its position
-    log: list[tuple[int, int | Tick | Act | End]] = field(default_factory=list)
+    log: list[tuple[int, int | Tick | Act | Activation | End]] = field(default_factory=list)
 
 
 def play(case: Case) -> Play:
@@ -66,10 +66,11 @@ def play(case: Case) -> Play:
     decoded = Decoder(ruleset.catalog).decode(b"\n".join(map(line, events)))
     assert not decoded.rejected, decoded.rejected
     expected: list[dict[str, Any]] = []
-    log: list[tuple[int, int | Tick | Act | End]] = []
+    log: list[tuple[int, int | Tick | Act | Activation | End]] = []
     fresh: list[bool] = []
     clocks: list[int] = []
-    for pos, op in enumerate(case.ops, 1):
+    for number, op in enumerate(case.ops, 1):
+        pos = 10 * number
         if op[0] == "event":
             seen = reference.duplicates
             expected += reference.step(("event", pos, op[1]))
@@ -80,6 +81,9 @@ def play(case: Case) -> Play:
         elif op[0] == "tick":
             expected += reference.step((op[0], pos, op[1]))
             log.append((pos, Tick(pos, op[1])))
+        elif op[0] == "rules":
+            expected += reference.step(("rules", pos, op[1]))
+            log.append((pos, Activation(pos, op[1], dict(ruleset.bundle))))
         elif op[0] == "act":
             ids = list(reference.alerts) or ["0123456789abcdef"]
             act = {"id": f"act-{pos}", "verb": op[1], "alert": ids[-1 - op[2] % len(ids)], "at": op[3], "by": "duty"}
@@ -151,7 +155,7 @@ class Outcome:
 
 def run(played: Play, calls: list[list[Record]], *, restart: random.Random | None = None) -> Outcome:
     """The engine over these calls; with ``restart``, some of them by an engine that was restored from a snapshot."""
-    engine = Engine(played.ruleset)
+    engine = Engine(None if played.case.ops and played.case.ops[0][0] == "rules" else played.ruleset)
     outcome = Outcome()
     for call in calls:
         if restart is not None and restart.random() < 0.5:
@@ -185,6 +189,8 @@ def shown(transition: Transition, cause: int, *, measures: bool) -> dict[str, An
         "state": transition.state,
         "opened": parse_instant(transition.opened_at),
         "closed": parse_instant(transition.closed_at) if transition.closed_at else None,
+        "subject": transition.subject,
+        "region": transition.region,
         "shadow": transition.shadow,
         "act": transition.act,
         "by": transition.by,
@@ -211,7 +217,7 @@ def compare(played: Play, outcome: Outcome) -> None:
         got = None
         if index < len(outcome.transitions):
             transition = outcome.transitions[index]
-            opening = transition.type in ("opened", "updated", "escalated")
+            opening = transition.type in ("opened", "updated", "escalated", "closed")
             got = shown(transition, outcome.causes[index], measures=opening and kinds[transition.rule].kind != "absent")
         if want is not None and got is not None:
             want = {name: want[name] for name in got}
