@@ -36,7 +36,8 @@ SEVERITIES = ("red", "orange", "yellow", "blue")
 
 @dataclass(frozen=True)
 class Case:
-    """``ops``: ("event", event), ("tick", at), ("act", verb, pick, by) and perhaps ("end", at or None) at last.
+    """``ops``: ("event", event), ("tick", at), ("act", verb, pick, at) and perhaps ("end", at or None) at last. A live log begins
+    with ("rules", at): the activation; without it the rules are in force from the beginning, as in a replay.
 
     An act names the alert by a number, as which alerts there are shows only when the reference runs.
     """
@@ -347,9 +348,11 @@ def _event(
     )
 
 
-def _ops(drafts: list[tuple[Any, ...]], unit: int, feeds: list[str], *, receipts: bool) -> list[tuple[Any, ...]]:
+def _ops(
+    drafts: list[tuple[Any, ...]], unit: int, feeds: list[str], *, receipts: bool, live: bool
+) -> list[tuple[Any, ...]]:
     now = BASE_MS
-    ops: list[tuple[Any, ...]] = []
+    ops: list[tuple[Any, ...]] = [("rules", now)] if live else []
     events: list[dict[str, Any]] = []
     for draft in drafts:
         now += draft[1] * unit
@@ -363,7 +366,7 @@ def _ops(drafts: list[tuple[Any, ...]], unit: int, feeds: list[str], *, receipts
             # The same event once more; only its receipt is another.
             before = events[-1 - draft[2] % len(events)]
             ops.append(("event", before | ({"receipt": now} if receipts else {})))
-        elif events:
+        elif events or live:
             ops.append(("tick", now) if draft[0] == "tick" else ("act", draft[2], draft[3], now))
     return ops
 
@@ -378,7 +381,7 @@ def cases(draw: st.DrawFn, *, most_rules: int = 3, most_ops: int = 60) -> Case:
     receipts = draw(st.booleans())
     short, long = st.lists(_DRAFT, max_size=8), st.lists(_DRAFT, min_size=most_ops // 3, max_size=most_ops)
     steps = draw(ex.weighted((1, short), (4, long)))
-    ops = _ops(steps, unit, feeds, receipts=receipts)
+    ops = _ops(steps, unit, feeds, receipts=receipts, live=draw(st.integers(0, 2)) == 2)
     if draw(st.integers(0, 3)):
         latest = max([BASE_MS] + [op[1]["time"] if op[0] == "event" else op[-1] for op in ops])
         ops.append(("end", draw(st.sampled_from([None, None, latest + 3 * unit, latest + 200 * unit]))))
