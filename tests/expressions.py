@@ -224,7 +224,11 @@ def conditions(types: Mapping[str, str], depth: int) -> st.SearchStrategy[Tree]:
         choices.append(st.sampled_from(flags))
     if depth > 0:
         below = st.deferred(lambda: conditions(types, depth - 1))
+        tenths = st.sampled_from([0.1, 0.3, 0.6, 0.7]).map(lambda number: ("lit", number))
+        tenth = st.tuples(st.just("op"), st.just("/"), numbers(types, 0), st.just(("lit", 10)))
         choices += [
+            # 3 / 10 and 0.3 are the same number only if the division is a division.
+            st.tuples(st.just("cmp"), st.sampled_from([">", "<=", "="]), tenth, tenths),
             st.tuples(st.just("cmp"), st.sampled_from(list(_COMPARE)), number, number),
             st.tuples(st.sampled_from(["and", "or"]), below, below),
             st.tuples(st.just("not"), below),
