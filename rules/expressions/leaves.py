@@ -1,0 +1,58 @@
+"""Fields, numbers, texts: where an expression's tree ends."""
+
+from __future__ import annotations
+
+import polars as pl
+from sqlglot import exp
+
+from rules.errors import did_you_mean
+from rules.expressions.checker import Checker
+from rules.expressions.value import DTYPES, Value, quoted
+
+
+def column(checker: Checker, node: exp.Expression) -> Value:
+    name = node.name
+    if checker.measure and not checker.inside:
+        hint = f"such as avg({name})" if name in checker.scope.types else "measures cannot read each other"
+        return checker.report(node, f"{name} must stand inside of an aggregate", hint)
+    type_ = checker.scope.types.get(name)
+    if type_ is None:
+        reason = checker.scope.barred.get(name)
+        if reason:
+            return checker.report(node, f"{name} cannot be used here", reason)
+        hint = did_you_mean(name, checker.scope.types)
+        return checker.report(node, f"unknown name {name}: {checker.scope.what} has no such field", hint)
+    column = checker.scope.column(name)
+    checker.dtypes[column] = DTYPES[type_]
+    return Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))
+
+
+def literal(checker: Checker, node: exp.Expression) -> Value:
+    text = str(node.this)
+    if node.args.get("is_string"):
+        return Value(pl.lit(text), "string", quoted(text), literal=text)
+    if text.isdigit() and int(text) < 2**63:
+        return Value(pl.lit(int(text), dtype=pl.Int64), "integer", str(int(text)), literal=int(text))
+    number = float(text)
+    if number == float("inf"):
+        return checker.report(node, f"{text[:20]} is too large a number")
+    return Value(pl.lit(number, dtype=pl.Float64), "number", repr(number), literal=number)
+
+
+def null(_: Checker, __: exp.Expression) -> Value:
+    return Value(pl.lit(None), "null", "null", literal=None)
+
+
+def boolean(_: Checker, node: exp.Expression) -> Value:
+    truth = bool(node.this)
+    return Value(pl.lit(truth), "boolean", "true" if truth else "false", literal=truth)
+
+
+def paren(checker: Checker, node: exp.Expression) -> Value:
+    return checker.visit_raw(node.this)
+
+
+def strange(checker: Checker, node: exp.Expression) -> Value:
+    if isinstance(node, exp.Star):
+        return checker.report(node, "* stands alone", "only count(*) has it")
+    return checker.report(node, "a list has no meaning here", "only IN takes a list")

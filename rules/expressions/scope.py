@@ -1,0 +1,22 @@
+"""The names that an expression may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rules.model import Type
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names an expression may use: their types, the columns they stand in, and what to call them in an error."""
+
+    types: Mapping[str, Type]
+    what: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    #: names that are known but not allowed here, each with the reason
+    barred: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> str:
+        return self.columns.get(name, name)
