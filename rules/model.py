@@ -31,15 +31,17 @@ class Expr:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One aggregate call inside a measure. ``op``: count, sum, avg, min, max, stddev, first, last.
+    """One aggregate call inside a measure. ``op``: count, count_distinct, sum, avg, min, max, stddev, median, quantile, first, last.
 
     ``input`` is its argument over the event's fields (None for ``count(*)``). ``key`` is the canonical text of the call: two
-    aggregates with the same key over the same where, by and window are the same numbers.
+    aggregates with the same key over the same where, by and window are the same numbers. ``parameter``: the share of values
+    that lie below a quantile (of a median 0.5).
     """
 
     op: str
     input: Expr | None
     key: str
+    parameter: float | None = None
 
 
 @dataclass(frozen=True)

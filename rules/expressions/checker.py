@@ -26,9 +26,16 @@ class Checker:
     """Walks the tree once, collects every fault, and builds values from the leaves up."""
 
     def __init__(
-        self, scope: Scope, zone_ms: int, visitors: Mapping[type[exp.Expression], Visit], *, measure: bool
+        self,
+        scope: Scope,
+        zone_ms: int,
+        visitors: Mapping[type[exp.Expression], Visit],
+        *,
+        measure: bool,
+        beside: Scope | None = None,
     ) -> None:
         self.scope = scope
+        self.beside = beside
         self.zone_ms = zone_ms
         self._visitors = visitors
         self.measure = measure

@@ -1,4 +1,4 @@
-"""CASE and coalesce: one of several results."""
+"""CASE, coalesce, greatest and least: one of several results."""
 
 from __future__ import annotations
 
@@ -59,3 +59,18 @@ def coalesce(checker: Checker, node: exp.Expression, arguments: list[exp.Express
     type_ = common(values)
     expr = pl.coalesce([value.expr.cast(DTYPES[type_]) for value in values])
     return checker.make(type_, f"(coalesce {' '.join(value.canon for value in values)})", expr, *values)
+
+
+def extreme(checker: Checker, node: exp.Expression, function: str, arguments: list[exp.Expression]) -> Value:
+    """``greatest`` and ``least``: nulls are passed over, as SQL's max and min do."""
+    if len(arguments) < 2:
+        return checker.report(node, f"{function} takes 2 or more arguments, not {len(arguments)}")
+    values = checker.alike(node, arguments, "a result")
+    if values is None:
+        return BAD
+    type_ = common(values)
+    if type_ == "boolean":
+        return checker.report(node, f"true and false have no order: {function} does not fit")
+    parts = [value.expr.cast(DTYPES[type_]) for value in values]
+    expr = pl.max_horizontal(parts) if function == "greatest" else pl.min_horizontal(parts)
+    return checker.make(type_, f"({function} {' '.join(value.canon for value in values)})", expr, *values)

@@ -14,6 +14,7 @@ from rules.expressions.checker import Checker, Visit
 from rules.expressions.comparison import COMPARISONS
 from rules.expressions.finish import finish
 from rules.expressions.scope import Scope
+from rules.expressions.value import DTYPES
 from rules.model import Expr, Measure
 
 _VISITORS: dict[type[exp.Expression], Visit] = {
@@ -58,16 +59,20 @@ def compile_value(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, str]:
     return finish(text, value, value.type, checker.dtypes), value.canon
 
 
-def compile_measure(name: str, text: str, scope: Scope, *, zone_ms: int) -> tuple[Measure, str]:
-    """A measure: arithmetic over aggregates of the event's fields. Its expression reads columns named by Aggregate.key."""
-    checker = Checker(scope, zone_ms, _VISITORS, measure=True)
+def compile_measure(
+    name: str, text: str, scope: Scope, *, zone_ms: int, beside: Scope | None = None
+) -> tuple[Measure, str]:
+    """A measure: arithmetic over aggregates of the scope's fields. Its expression reads columns named by Aggregate.key.
+
+    ``beside``: names that may stand outside of aggregates too (of a baseline: the measures of the window that is judged).
+    """
+    checker = Checker(scope, zone_ms, _VISITORS, measure=True, beside=beside)
     value = checker.check(text)
-    if not checker.aggregates:
+    if not checker.aggregates and beside is None:
         checker.fail(0, "a measure needs an aggregate", f"one of {', '.join(AGGREGATES)}, such as count(*)")
-    if value.type not in ("number", "integer"):
-        checker.fail(0, f"this is a {value.type}, where a measure must be a number", "")
-    dtype = pl.Int64 if value.type == "integer" else pl.Float64
-    cast_ = value.expr.cast(dtype, strict=False)
+    if value.type not in ("number", "integer", "string"):
+        checker.fail(0, f"this is a {value.type}, where a measure must be a number or a text")
+    cast_ = value.expr.cast(DTYPES[value.type], strict=False)
     # An expression whose rows all come to null may be given back as one row (Polars 2.1); a measure is there for each window.
     whole = cast_ if value.size == 1 else pl.when(pl.repeat(value=True, n=pl.len())).then(cast_)
     value = replace(value, expr=whole)

@@ -8,9 +8,9 @@ import polars as pl
 from sqlglot import exp
 
 from rules.errors import did_you_mean
-from rules.expressions.aggregates import AGGREGATES, AGGREGATES_LATER, aggregate
+from rules.expressions.aggregates import AGGREGATES, COUNT_DISTINCT, aggregate
 from rules.expressions.checker import Checker
-from rules.expressions.choice import coalesce
+from rules.expressions.choice import coalesce, extreme
 from rules.expressions.patterns import check_pattern
 from rules.expressions.value import BAD, Value
 from rules.model import Type
@@ -20,9 +20,13 @@ MAX_ROUND_DIGITS = 15
 FUNCTIONS = (
     "abs",
     "coalesce",
+    "day",
+    "greatest",
     "hour",
+    "least",
     "length",
     "lower",
+    "month",
     "regexp_like",
     "round",
     "starts_with",
@@ -43,12 +47,21 @@ _OTHER_NAMES = {
     "startswith": "starts_with",
     "lcase": "lower",
     "ucase": "upper",
+    "count_distinct": "count(distinct x)",
+    "approx_count_distinct": "count(distinct x)",
+    "percentile": "quantile",
+    "percentile_cont": "quantile",
+    "dayofmonth": "day",
+    "day_of_month": "day",
+    "dayofweek": "weekday",
 }
 _SIGNATURES: dict[str, tuple[int, int, tuple[tuple[Type, ...], ...]]] = {
     "abs": (1, 1, (("number", "integer"),)),
+    "day": (1, 1, (("time",),)),
     "hour": (1, 1, (("time",),)),
     "length": (1, 1, (("string",),)),
     "lower": (1, 1, (("string",),)),
+    "month": (1, 1, (("time",),)),
     "regexp_like": (2, 2, (("string",), ("string",))),
     "round": (1, 2, (("number", "integer"), ("integer",))),
     "starts_with": (2, 2, (("string",), ("string",))),
@@ -61,10 +74,12 @@ def call(checker: Checker, node: exp.Expression) -> Value:
     name, _, _ = str(node.this).rpartition("@")
     function = name.lower()
     arguments = list(node.expressions)
-    if function in AGGREGATES:
+    if function in AGGREGATES or function == COUNT_DISTINCT:
         return aggregate(checker, node, function, arguments)
-    if function in AGGREGATES_LATER:
-        return checker.report(node, f"{function} is not supported yet")
+    if function.endswith(" distinct"):
+        return checker.report(
+            node, f"{function.removesuffix(' distinct')}(distinct ...) has no meaning", "only count has it"
+        )
     known = (*FUNCTIONS, *AGGREGATES)
     if function not in FUNCTIONS:
         other = _OTHER_NAMES.get(function)
@@ -76,6 +91,8 @@ def call(checker: Checker, node: exp.Expression) -> Value:
 def _scalar(checker: Checker, node: exp.Expression, function: str, arguments: list[exp.Expression]) -> Value:
     if function == "coalesce":
         return coalesce(checker, node, arguments)
+    if function in ("greatest", "least"):
+        return extreme(checker, node, function, arguments)
     least, most, types = _SIGNATURES[function]
     if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} or {most}"
@@ -104,15 +121,27 @@ def _scalar(checker: Checker, node: exp.Expression, function: str, arguments: li
             return first if first.type == "null" else make(first.type, canon, first.expr.abs(), first)
         case "starts_with":
             return make("boolean", canon, text.str.starts_with(values[1].expr.cast(pl.String)), *values)
-        case "hour" | "weekday":
-            local = first.expr + checker.zone_ms
-            # 1970-01-01 was a Thursday, the fourth day
-            part = local // 3_600_000 % 24 if function == "hour" else (local // 86_400_000 + 3) % 7 + 1
+        case "hour" | "weekday" | "day" | "month":
+            part = _part_of(function, first.expr + checker.zone_ms)
             return make("integer", f"{canon[:-1]} {checker.zone_ms})", part, first)
         case "round":
             return _round(checker, arguments, values, canon)
         case _:
             return _regexp_like(checker, arguments, values, canon)
+
+
+def _part_of(function: str, local: pl.Expr) -> pl.Expr:
+    """Of a local time in milliseconds."""
+    match function:
+        case "hour":
+            return local // 3_600_000 % 24
+        case "weekday":
+            # 1970-01-01 was a Thursday, the fourth day
+            return (local // 86_400_000 + 3) % 7 + 1
+        case "day":
+            return local.cast(pl.Datetime("ms")).dt.day().cast(pl.Int64)
+        case _:
+            return local.cast(pl.Datetime("ms")).dt.month().cast(pl.Int64)
 
 
 def _round(checker: Checker, arguments: list[exp.Expression], values: list[Value], canon: str) -> Value:

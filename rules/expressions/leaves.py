@@ -12,17 +12,20 @@ from rules.expressions.value import DTYPES, Value, quoted
 
 def column(checker: Checker, node: exp.Expression) -> Value:
     name = node.name
+    scope = checker.scope
     if checker.measure and not checker.inside:
-        hint = f"such as avg({name})" if name in checker.scope.types else "measures cannot read each other"
-        return checker.report(node, f"{name} must stand inside of an aggregate", hint)
-    type_ = checker.scope.types.get(name)
+        if checker.beside is None:
+            hint = f"such as avg({name})" if name in scope.types else "measures cannot read each other"
+            return checker.report(node, f"{name} must stand inside of an aggregate", hint)
+        scope = checker.beside
+    type_ = scope.types.get(name)
     if type_ is None:
-        reason = checker.scope.barred.get(name)
+        reason = scope.barred.get(name)
         if reason:
             return checker.report(node, f"{name} cannot be used here", reason)
-        hint = did_you_mean(name, checker.scope.types)
-        return checker.report(node, f"unknown name {name}: {checker.scope.what} has no such field", hint)
-    column = checker.scope.column(name)
+        hint = did_you_mean(name, scope.types)
+        return checker.report(node, f"unknown name {name}: {scope.what} has no such field", hint)
+    column = scope.column(name)
     checker.dtypes[column] = DTYPES[type_]
     return Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))
 

@@ -17,8 +17,7 @@ _BEGINNINGS = (TokenType.IDENTIFIER, TokenType.VAR, TokenType.CASE, TokenType.NU
 
 def parse(text: str) -> exp.Expression:
     """The tree. ExpressionErrors where the text is no expression, or beyond the bounds of :func:`tokens`."""
-    found = tokens(text)
-    _check_distinct(found)
+    found = _with_distinct(tokens(text))
     try:
         trees = Parser(error_level=ErrorLevel.IMMEDIATE).parse_into(exp.Condition, found, text)
     except ParseError as error:
@@ -30,12 +29,21 @@ def parse(text: str) -> exp.Expression:
     return cast(exp.Expression, trees[0])
 
 
-def _check_distinct(found: Sequence[Token]) -> None:
-    """``count(distinct x)`` has a message of its own; a field may be called distinct all the same."""
-    for call, bracket, word, following in zip(found, found[1:], found[2:], found[3:], strict=False):
-        opens = call.token_type == TokenType.VAR and bracket.token_type == TokenType.L_PAREN
-        if opens and word.text.lower() == "distinct" and following.token_type in _BEGINNINGS:
-            fail(call.start, f"{call.text.split('@')[0].lower()}(distinct ...) is not supported yet")
+def _with_distinct(found: Sequence[Token]) -> list[Token]:
+    """``count(distinct x)`` becomes a call of ``count distinct``, which nobody can write as a name.
+
+    A field may be called distinct all the same: the word is one where no argument begins behind it.
+    """
+    out: list[Token | None] = list(found)
+    for i, (call, bracket, word, following) in enumerate(zip(found, found[1:], found[2:], found[3:], strict=False)):
+        if call.token_type != TokenType.VAR or bracket.token_type != TokenType.L_PAREN:
+            continue
+        bracketed = word.token_type == TokenType.VAR
+        if word.text.split("@")[0].lower() == "distinct" and (bracketed or following.token_type in _BEGINNINGS):
+            name, _, place = call.text.partition("@")
+            out[i] = Token(TokenType.VAR, f"{name} distinct@{place}", 1, call.start + 1, call.start, call.end)
+            out[i + 2] = None
+    return [token for token in out if token is not None]
 
 
 def _syntax(error: ParseError, found: Sequence[Token]) -> ExpressionErrors:
