@@ -37,8 +37,9 @@ MAX_FIELDS = 300
 MAX_FIELDS_IN_ALL = 5_000
 DEFAULT_IDLE_MS = 60_000
 DEFAULT_RETENTION_DAYS = 1_095
-#: Transitions are a feed of their own for rules over alerts; no catalogue may declare it.
-RESERVED_FEEDS = frozenset({"alert"})
+#: Transitions are a feed of their own for rules over alerts; no catalogue may declare it, and nobody may send its events.
+ALERT_FEED = "alert"
+RESERVED_FEEDS = frozenset({ALERT_FEED})
 DAY_MS = 86_400_000
 
 _FEED_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -68,6 +69,31 @@ class Feed:
     lateness_ms: int = 0
     idle_ms: int = DEFAULT_IDLE_MS
     retention_days: int = DEFAULT_RETENTION_DAYS
+
+
+def _alert_feed() -> Feed:
+    fields: list[tuple[str, FieldType, str, str]] = [
+        ("alert", "string", "预警", "Alert"),
+        ("rule", "string", "规则", "Rule"),
+        ("domain", "string", "领域", "Domain"),
+        ("severity", "string", "级别", "Severity"),
+        ("rank", "integer", "级别序（红 4 至蓝 1）", "Rank (red 4 to blue 1)"),
+        ("type", "string", "变化", "Transition"),
+        ("state", "string", "处置状态", "State"),
+        ("condition", "string", "现象", "Condition"),
+        ("reason", "string", "原因", "Reason"),
+        ("by", "string", "处置人", "Who"),
+        ("key", "string", "键", "Key"),
+        ("n", "integer", "序次", "Number within the alert"),
+        ("count", "integer", "累计次数", "Count"),
+        ("shadow", "boolean", "试运行", "Shadow"),
+    ]
+    titled = {name: Field(name, type_, {"zh": zh, "en": en}) for name, type_, zh, en in fields}
+    return Feed(ALERT_FEED, {"zh": "预警变化", "en": "Alert transitions"}, "governance", titled)
+
+
+#: The feed that rules over alerts read: one event a transition.
+ALERTS = _alert_feed()
 
 
 @dataclass(frozen=True, order=True)
@@ -141,22 +167,31 @@ class FeedCatalog:
             raise CatalogError([CatalogFault(str(path), 1, 1, f"cannot be read as UTF-8 text: {error}")]) from error
         return FeedCatalog.parse(text, str(path))
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Every feed that a rule may read: those of the catalogue, and the alerts."""
+        return (*self.feeds, ALERT_FEED)
+
+    def feed(self, name: str) -> Feed:
+        """A feed that a rule may read. KeyError where there is none of the name."""
+        return ALERTS if name == ALERT_FEED else self.feeds[name]
+
     def field_type(self, feed: str, name: str) -> FieldType | None:
         """The type word of a feed's field, the envelope's included; None where the feed does not declare it."""
-        if feed not in self.feeds:
+        if feed not in self.feeds and feed != ALERT_FEED:
             return None
         if name in ENVELOPE:
             return cast(FieldType, ENVELOPE[name])
-        declared = self.feeds[feed].fields.get(name)
+        declared = self.feed(feed).fields.get(name)
         return declared.type if declared else None
 
     def field_names(self, feed: str) -> tuple[str, ...]:
         """Every field that expressions over a feed may name: the envelope's and its own."""
-        return tuple(dict.fromkeys([*ENVELOPE, *self.feeds[feed].fields]))
+        return tuple(dict.fromkeys([*ENVELOPE, *self.feed(feed).fields]))
 
     def column(self, feed: str, name: str) -> str:
         """The frame's column that holds a feed's field. KeyError where the feed does not declare it."""
-        return self._columns[feed, name]
+        return name if feed == ALERT_FEED else self._columns[feed, name]
 
     def schema(self) -> dict[str, pl.DataType]:
         """The columns of every frame: the envelope and all declared fields, with their physical types."""

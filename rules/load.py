@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors, did_you_mean
+from rules.graph import Naming, arranged
 from rules.model import Rule, RuleSet
-from rules.reader import Report, Setting, read_rule
+from rules.reader.reading import Report, Setting
+from rules.reader.rule import read_rule
 from rules.versions import bundle_version
 from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar, parse_yaml
 from rules.yaml_source import Mapping as MapNode
@@ -141,6 +143,7 @@ def _read_file(name: str, path: Path, errors: list[RuleError]) -> str | None:
 
 def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleError]) -> list[Rule]:
     rules: list[Rule] = []
+    namings: dict[str, list[Naming]] = {}
     places: dict[str, str] = {}
     for name, text in files.items():
         report = Report(name)
@@ -153,12 +156,14 @@ def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleErr
             report.errors.append(RuleError(name, 1, 1, f"more than {MAX_RULES:,} rules in all"))
             nodes = ()
         for node in nodes:
-            rule = read_rule(node, report, setting)
-            if rule is not None:
-                rules.append(rule)
+            read = read_rule(node, report, setting)
+            if read is not None:
+                rules.append(read[0])
+                namings[read[0].id] = read[1]
             _check_unique(node, report, places)
         errors += report.errors
-    return rules
+    # where a rule could not be read, it would be missed by the rules that name it
+    return rules if errors else arranged(rules, namings, errors)
 
 
 def _check_unique(node: Node, report: Report, places: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from events.feeds import FeedCatalog
 
-Kind = Literal["each", "window", "absent", "sequence"]
+Kind = Literal["each", "window", "absent", "sequence", "new", "baseline"]
 Type = Literal["string", "number", "integer", "boolean", "time", "null"]
 Mode = Literal["on", "off", "shadow"]
 
@@ -55,15 +55,30 @@ class Measure:
 
 @dataclass(frozen=True)
 class Window:
-    """``shape``: tumbling, hopping or sliding. ``every_ms`` equals ``size_ms`` when tumbling and is 0 when sliding.
+    """``shape``: tumbling, hopping, sliding or session. ``every_ms`` equals ``size_ms`` when tumbling and is 0 when sliding.
 
     ``offset_ms``: windows start at ``offset_ms`` modulo ``every_ms`` from the epoch: local midnight for sizes from one day up.
+    A session's ``size_ms`` is its gap, and ``max_ms`` the length at which it is cut; both are 0 where they have no meaning.
     """
 
-    shape: Literal["tumbling", "hopping", "sliding"]
+    shape: Literal["tumbling", "hopping", "sliding", "session"]
     size_ms: int
     every_ms: int
     offset_ms: int = 0
+    max_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Earlier windows of the same key: those that end ``every_ms * k`` before this one, k from ``skip + 1`` to ``skip + last``.
+
+    ``measures`` read this window's measures by name, and aggregate those of the earlier ones.
+    """
+
+    last: int
+    skip: int
+    every_ms: int
+    measures: tuple[Measure, ...]
 
 
 @dataclass(frozen=True)
@@ -106,24 +121,40 @@ class Rule:
     expect: tuple[Mapping[str, object], ...] = ()
     sequence: tuple[Step, ...] = ()
     within_ms: int | None = None
+    #: kind new: the fields whose values are remembered, for how long, and how long is learnt before anything opens
+    new: tuple[str, ...] = ()
+    memory_ms: int = 0
+    learn_ms: int = 0
+    baseline: tuple[Baseline, ...] = ()
     hold_ms: int = 0
-    #: None: never (each, sequence), else as the contract's default, filled in by the loader
+    #: None: never (each, sequence, new), else as the contract's default, filled in by the loader
     clear_after_ms: int | None = None
     update_every_ms: int = 60_000
     auto_resolve: frozenset[str] = frozenset({"blue"})
     mode: Mode = "on"
     source: str = ""
-    #: kind each: the event fields that ``when``, ``clear``, ``severity`` and ``summary`` read, in the order of the feed; these
+    #: kinds each and new: the event fields that ``when``, ``clear``, ``severity`` and ``summary`` read, in the order of the feed; these
     #: are what a transition shows as measures
     shown: tuple[str, ...] = ()
     #: keys not heard of for this long are forgotten
     forget_ms: int = 604_800_000
+    #: active alerts, and openings a minute, beyond which the rest is folded into one storm alert
+    max_open: int = 500
+    max_rate: int | None = None
+    #: the rules over alerts that a rule over alerts names, and how far it stands above ordinary feeds (0: it reads only those)
+    named: frozenset[str] = frozenset()
+    level: int = 0
     place: Place = field(default=Place("", 0), compare=False)
+
+    @property
+    def alert_key(self) -> tuple[str, ...]:
+        """The fields that an alert's key names: those of ``by``, and of a new value too."""
+        return (*self.by, *self.new)
 
     @property
     def feeds(self) -> frozenset[str]:
         """Every feed that the rule reads."""
-        named = {self.feed} if self.kind != "sequence" else set()
+        named = {self.feed} if self.kind != "sequence" else set[str]()
         for step in self.sequence:
             named.add(step.feed)
             if step.unless:

@@ -8,7 +8,10 @@ from typing import Any
 from events.feeds import FeedCatalog
 from events.transition import SEVERITIES
 from rules.expressions import AGGREGATES, FUNCTIONS, MAX_BYTES
-from rules.reader import COMMON, KIND_KEYS, MAX_BY, MAX_EXPECT, MAX_MEASURES, MAX_STEPS
+from rules.reader.key_fields import MAX_BY, MAX_EXPECT
+from rules.reader.keys import COMMON, KIND_KEYS
+from rules.reader.sequences import MAX_STEPS
+from rules.reader.windows import MAX_MEASURES
 
 _DURATION = {
     "type": "string",
@@ -75,6 +78,8 @@ def _kind(kind: str) -> dict[str, Any]:
         "window": ["feed", "window", "measure", "when"],
         "absent": ["feed", "absent"],
         "sequence": ["sequence", "within"],
+        "new": ["feed", "new"],
+        "baseline": ["feed", "window", "measure", "baseline", "when"],
     }[kind]
     shape: dict[str, Any] = {
         "title": f"a rule of kind {kind}",

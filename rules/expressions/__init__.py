@@ -9,6 +9,7 @@ from rules.expressions.aggregates import AGGREGATES
 from rules.expressions.compile import compile_condition, compile_measure, compile_value
 from rules.expressions.faults import ExpressionErrors, Fault
 from rules.expressions.functions import FUNCTIONS
+from rules.expressions.mentions import mentions
 from rules.expressions.patterns import check_pattern
 from rules.expressions.scope import Scope
 from rules.expressions.tokens import MAX_BYTES, MAX_DEPTH, MAX_NODES
@@ -26,4 +27,5 @@ __all__ = [
     "compile_condition",
     "compile_measure",
     "compile_value",
+    "mentions",
 ]

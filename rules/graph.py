@@ -1,0 +1,73 @@
+"""Which rules over alerts read which: how high each stands, and that none reads itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from events.feeds import ALERT_FEED
+from rules.errors import RuleError, did_you_mean
+from rules.model import Rule
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A rule over alerts asks for the alerts of another one: ``rule = '...'`` or ``rule IN (...)``, at a place of its file."""
+
+    rule: str
+    line: int
+    column: int
+
+
+def arranged(rules: Sequence[Rule], namings: Mapping[str, Sequence[Naming]], errors: list[RuleError]) -> list[Rule]:
+    """The rules with ``named`` and ``level`` filled in. ``namings``: by rule id. Reports unknown names and cycles.
+
+    A rule over alerts sees the alerts of rules over ordinary feeds and of the rules over alerts that it names; so only these can
+    make a cycle.
+    """
+    by_id = {rule.id: rule for rule in rules}
+    above = {rule.id for rule in rules if ALERT_FEED in rule.feeds}
+    for rule in rules:
+        for naming in namings.get(rule.id, ()):
+            if naming.rule not in by_id:
+                hint = did_you_mean(naming.rule, by_id)
+                errors.append(_fault(rule, naming, f"no rule has the id {naming.rule!r}", hint))
+    levels: dict[str, int] = {}
+    for identity in sorted(above):
+        cycle = _rise(identity, namings, above, levels, ())
+        if cycle:
+            rule, naming = by_id[cycle[0]], next(n for n in namings[cycle[0]] if n.rule == cycle[1])
+            told = (
+                "reads its own alerts"
+                if len(cycle) == 2
+                else f"reads its own alerts by way of {', '.join(cycle[1:-1])}"
+            )
+            errors.append(_fault(rule, naming, f"the rule {told}", "rules over alerts must not run in a circle"))
+            break
+    return [
+        replace(rule, level=levels.get(rule.id, 0), named=frozenset(_named(rule.id, namings, above))) for rule in rules
+    ]
+
+
+def _named(rule: str, namings: Mapping[str, Sequence[Naming]], above: set[str]) -> Iterator[str]:
+    return (naming.rule for naming in namings.get(rule, ()) if naming.rule in above)
+
+
+def _rise(
+    rule: str, namings: Mapping[str, Sequence[Naming]], above: set[str], levels: dict[str, int], path: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Fills in the levels up to ``rule``; -> the ids around a cycle, the first of them again at the end, or nothing."""
+    if rule in levels:
+        return ()
+    if rule in path:
+        return (*path[path.index(rule) :], rule)
+    for below in _named(rule, namings, above):
+        cycle = _rise(below, namings, above, levels, (*path, rule))
+        if cycle:
+            return cycle
+    levels[rule] = 1 + max((levels[below] for below in _named(rule, namings, above)), default=0)
+    return ()
+
+
+def _fault(rule: Rule, naming: Naming, message: str, hint: str) -> RuleError:
+    return RuleError(rule.place.file, naming.line, naming.column, message, hint)

@@ -1,0 +1,44 @@
+"""The names that the expressions of a rule may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from events.feeds import FeedCatalog
+from rules.expressions import Scope
+from rules.model import Measure, Type
+from rules.reader.reading import Reading
+from rules.yaml_source import Mapping as MapNode
+
+
+def event_scope(catalog: FeedCatalog, feed: str) -> Scope:
+    """The fields of an event."""
+    names = catalog.field_names(feed)
+    types: dict[str, Type] = {name: catalog.field_type(feed, name) or "null" for name in names}
+    return Scope(types, f"the feed {feed}", {name: catalog.column(feed, name) for name in names})
+
+
+def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: tuple[str, ...]) -> Scope:
+    """The measures of a window and the fields of its key."""
+    catalog = reading.catalog
+    types: dict[str, Type] = {name: catalog.field_type(feed, name) or "null" for name in by}
+    # one that did not compile is reported once, not wherever it is used
+    types |= dict.fromkeys(measure_names(reading), "null")
+    types |= {measure.name: measure.expr.type for measure in measures}
+    reason = "the condition reads measures and the fields of by: give it a name under measure, such as m: max({})"
+    barred = {name: reason.format(name) for name in catalog.field_names(feed) if name not in types}
+    return Scope(types, "the window", barred=barred)
+
+
+def measure_names(reading: Reading) -> list[str]:
+    """The names under ``measure``, also of the baselines, whether or not they compile."""
+    found = _names(reading.keys.get("measure", (None, None))[1])
+    _, baseline = reading.keys.get("baseline", (None, None))
+    for item in getattr(baseline, "items", (baseline,)):
+        if isinstance(item, MapNode):
+            found += _names(item.get("measure"))
+    return found
+
+
+def _names(node: object) -> list[str]:
+    return [name.text for name, _ in node] if isinstance(node, MapNode) else []
