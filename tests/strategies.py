@@ -12,7 +12,7 @@ import yaml
 from hypothesis import strategies as st
 
 from tests import expressions as ex
-from tests.reference import RefFeed, RefRule, RefStep
+from tests.reference.rule import RefFeed, RefRule, RefStep, RefWindow
 
 #: 2026-01-01 08:00 in Shanghai, aligned to every window used here.
 BASE_MS = 1_767_225_600_000
@@ -218,7 +218,7 @@ def _window(draw: st.DrawFn, unit: int) -> Draft:
         spec["where"], rule["where"] = ex.sql(where), _condition(where)
     spec |= {"window": window, "measure": {name: ex.sql(tree) for name, tree in measures.items()}}
     functions = {name: functools.partial(ex.measured, tree) for name, tree in measures.items()}
-    rule |= {"measures": functions, "window": (shape, size, every, offset)}
+    rule |= {"measures": functions, "window": RefWindow(shape, size, every, offset)}
     return _draft(spec | given, RefRule("", "window", feed, **rule, **value), by)
 
 
