@@ -69,6 +69,10 @@ class Engine:
         """Keys forgotten since the rule set was put in force."""
         return self._program.forgotten
 
+    def begin(self, at_ms: int) -> None:
+        """The rules come into force at this time, and not with the first event: keys that must report are heard then."""
+        self._expect(at_ms)
+
     def step(self, records: Sequence[Record]) -> Outcome:
         """Take records in log order."""
         for record in records:
