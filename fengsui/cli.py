@@ -219,7 +219,7 @@ def replay(
     run_replay(files, settings, out=out, until=until, batch=batch)
 
 
-@cli.group(short_help="规则：检查、模式、重新加载 · rules: check, schema, reload")
+@cli.group(short_help="规则：检查、测试、模式、重新加载 · rules: check, test, schema, reload")
 def rules() -> None:
     """规则文件。
 
@@ -250,6 +250,29 @@ def rules_check(directory: Path, config: Path | None) -> None:
         f", {modes[mode]} {word}" for mode, word in (("shadow", "in shadow"), ("off", "off")) if modes[mode]
     )
     click.echo(f"规则无误 · {len(ruleset.rules)} rules are in order ({told}{quiet}); version {ruleset.version}")
+
+
+@rules.command("test", short_help="运行规则旁的用例 · run the tests beside the rules")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="另写 JUnit XML · also write JUnit XML, for CI"
+)
+@click.option("--rule", metavar="PATTERN", help="只跑这些规则，如 'env.water.*' · only rules of this pattern")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="进程数，默认自动 · processes; by default as they pay"
+)
+@_config
+def rules_test(directory: Path, junit: Path | None, rule: str | None, jobs: int | None, config: Path | None) -> None:
+    """运行规则文件旁 *.test.yaml 里的用例：应当打开、升级、关闭的，和不应发生的。失败时逐条对比，并给出文件和行。
+
+    Runs the tests in *.test.yaml beside the rules: what must open, escalate and close, and what must not. A failure shows
+    what was expected against what happened, with file and line. Exit 1 where any failed.
+    """
+    zone = _settings(config).zone
+    from fengsui.workbench.testing import run_tests
+
+    if not run_tests(directory, zone=zone, pattern=rule, report=junit, processes=jobs):
+        raise click.exceptions.Exit(1)
 
 
 @rules.command("schema", short_help="规则文件的 JSON Schema · for editors")

@@ -1,0 +1,52 @@
+"""Which rules, and which rungs of their ladders, the fixtures show: firing, and not firing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fengsui.workbench.trial import Verdict
+from rules.model import Rule
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is left to show. Only fixtures that pass count.
+
+    ``unfired`` and ``unquiet``: rules without a fixture that fires, or that does not. ``unreached`` and ``unspared``: (rule,
+    severity) of the rungs that no fixture reaches, or that none leaves out. ``rungs``: those of all ladders.
+    """
+
+    rules: int
+    rungs: int
+    unfired: tuple[str, ...]
+    unquiet: tuple[str, ...]
+    unreached: tuple[tuple[str, str], ...]
+    unspared: tuple[tuple[str, str], ...]
+
+    @property
+    def whole(self) -> bool:
+        return not (self.unfired or self.unquiet or self.unreached or self.unspared)
+
+
+def cover(rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> Coverage:
+    #: rule -> the severities that each of its fixtures reaches, none where it stays quiet
+    shown: dict[str, list[frozenset[str]]] = {rule.id: [] for rule in rules}
+    for verdict in verdicts:
+        if verdict.passed:
+            for name in shown.keys() & set(verdict.fixture.rules):
+                shown[name].append(_reached(verdict, name))
+    ladders = [(rule.id, severity) for rule in rules if len(rule.severity) > 1 for severity, _ in rule.severity]
+    return Coverage(
+        rules=len(rules),
+        rungs=len(ladders),
+        unfired=tuple(rule.id for rule in rules if not any(shown[rule.id])),
+        unquiet=tuple(rule.id for rule in rules if frozenset() not in shown[rule.id]),
+        unreached=tuple(rung for rung in ladders if not any(rung[1] in reached for reached in shown[rung[0]])),
+        unspared=tuple(rung for rung in ladders if all(rung[1] in reached for reached in shown[rung[0]])),
+    )
+
+
+def _reached(verdict: Verdict, rule: str) -> frozenset[str]:
+    made = [row.transition for row in verdict.rows if row.transition is not None]
+    return frozenset(t.severity for t in made if t.rule == rule and t.type in ("opened", "escalated"))

@@ -1,0 +1,434 @@
+"""``*.test.yaml`` -> fixtures, or all faults of the file with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final, get_args
+
+from events.record import Verb
+from events.transition import SEVERITIES
+from fengsui.workbench.faults import Faults
+from fengsui.workbench.fixture import Deed, Expectation, Fixture, Moment
+from fengsui.workbench.moments import FORMS, Timeline, parse_moment
+from fengsui.workbench.series import SHARED_WORDS, WORDS, Keys, SeriesReader
+from fengsui.workbench.spans import span_ms
+from fengsui.workbench.wants import Want, read_want
+from rules.errors import RuleErrors, did_you_mean
+from rules.model import Place, Rule, RuleSet
+from rules.yaml_source import Mapping as MapNode
+from rules.yaml_source import Node, Scalar, parse_yaml
+from rules.yaml_source import Sequence as SeqNode
+
+#: A Monday that is a working day, 08:00 in the default zone.
+DEFAULT_START: Final = "2026-03-02 08:00"
+DEFAULT_PERSON: Final = "值班员"
+
+#: What a file's ``defaults`` may hold, and a test too.
+SHARED: Final = ("rule", "rules", "start", "until", "receipts", "event")
+TEST: Final = ("title", *SHARED, "events", "acts", "expect")
+TYPES: Final[Mapping[str, str]] = {
+    "opens": "opened",
+    "escalates": "escalated",
+    "closes": "closed",
+    "updates": "updated",
+}
+FIELDS: Final = (
+    "severity",
+    "measures",
+    "summary",
+    "title",
+    "reason",
+    "count",
+    "state",
+    "region",
+    "subject",
+    "shadow",
+    "evidence",
+)
+_TEXTS: Final = ("summary", "title")
+#: The one measure set that no rule declares: that of a storm alert.
+_STORM: Final = ("folded", "open", "keys")
+
+
+def read_fixtures(text: str, file: str, ruleset: RuleSet, zone_ms: int) -> tuple[Fixture, ...]:
+    """The fixtures of a file. Raises RuleErrors with every fault at once."""
+    faults = Faults(file)
+    rules = {rule.id: rule for rule in ruleset.rules}
+    try:
+        root = parse_yaml(text, file, faults.errors)
+    except RuleErrors as error:
+        raise RuleErrors([*faults.errors, *error.errors]) from None
+    fixtures: list[Fixture] = []
+    if isinstance(root, MapNode):
+        keys = faults.keys(root, ("defaults", "tests"), "a file of tests")
+        defaults = _defaults(keys, faults)
+        for node in _tests(keys, root, faults):
+            made = _TestReader(node, defaults, rules, ruleset, zone_ms, faults).read()
+            if made is not None:
+                fixtures.append(made)
+    elif root is not None and not (isinstance(root, Scalar) and root.is_null):
+        faults.at(root, "a file of tests begins with tests:", "put tests: above the list")
+    if faults.errors:
+        raise RuleErrors(faults.errors)
+    return tuple(fixtures)
+
+
+def _defaults(keys: Keys, faults: Faults) -> Keys:
+    node = keys["defaults"][1] if "defaults" in keys else None
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        return {}
+    if not isinstance(node, MapNode):
+        faults.at(node, "defaults must be a mapping", f"of {', '.join(SHARED)}")
+        return {}
+    return faults.keys(node, SHARED, "defaults")
+
+
+def _tests(keys: Keys, root: MapNode, faults: Faults) -> tuple[Node, ...]:
+    if "tests" not in keys:
+        faults.at(root, "the file has no tests", "a list under tests:")
+        return ()
+    node = keys["tests"][1]
+    if isinstance(node, SeqNode):
+        return node.items
+    if not (isinstance(node, Scalar) and node.is_null):
+        faults.at(node, "tests must be a list", "each test begins with - title:")
+    return ()
+
+
+class _TestReader:
+    """Reads one test; each method reports what is wrong and gives back something to go on with."""
+
+    def __init__(
+        self,
+        node: Node,
+        defaults: Keys,
+        rules: Mapping[str, Rule],
+        ruleset: RuleSet,
+        zone_ms: int,
+        faults: Faults,
+    ) -> None:
+        self.node = node
+        self.defaults = defaults
+        self.known = rules
+        self.ruleset = ruleset
+        self.zone_ms = zone_ms
+        self.faults = faults
+        self.keys: Keys = {}
+        self.rules: tuple[Rule, ...] = ()
+        self.timeline = Timeline(0, zone_ms)
+
+    def read(self) -> Fixture | None:
+        faults = self.faults
+        if not isinstance(self.node, MapNode):
+            faults.at(self.node, "a test must be a mapping", "begin with - title: ...")
+            return None
+        before = len(faults.errors)
+        own = faults.keys(self.node, TEST, "a test")
+        self.keys = {**self.defaults, **own}
+        if (
+            "rule" in own or "rules" in own
+        ):  # a test's own choice, however it is written, takes the place of the default
+            self.keys = {
+                name: entry for name, entry in self.keys.items() if name in own or name not in ("rule", "rules")
+            }
+        title = self._title()
+        self.rules = self._rules()
+        start_ms = self._start()
+        self.timeline = Timeline(start_ms, self.zone_ms)
+        if not self.rules:
+            return None
+        series = self._series(own)
+        deeds = tuple(deed for node in self._list("acts") if (deed := self._deed(node)) is not None)
+        expectations = self._expectations()
+        until_ms = self._until(series, deeds, expectations)
+        if len(faults.errors) > before:
+            return None
+        return Fixture(
+            title=title,
+            place=Place(faults.file, self.node.line, self.node.column),
+            rules=tuple(rule.id for rule in self.rules),
+            timeline=self.timeline,
+            until_ms=until_ms,
+            puts=tuple(series.puts),
+            deeds=deeds,
+            expectations=expectations,
+            receipts=self._receipts(),
+        )
+
+    # --- the test as a whole
+
+    def _list(self, name: str) -> tuple[Node, ...]:
+        if name not in self.keys:
+            return ()
+        node = self.keys[name][1]
+        if isinstance(node, SeqNode):
+            return node.items
+        if not (isinstance(node, Scalar) and node.is_null):
+            self.faults.at(node, f"{name} must be a list", "each entry begins with a hyphen")
+        return ()
+
+    def _title(self) -> str:
+        if "title" not in self.keys:
+            self.faults.at(self.node, "the test has no title", "say what it shows, such as title: 小时均值 101，黄色")
+            return ""
+        node = self.keys["title"][1]
+        if not isinstance(node, MapNode):
+            return self.faults.text(node, "title", "a text with a colon or a comma may need quotes") or ""
+        languages = self.faults.keys(node, ("zh", "en"), "a title")
+        return " · ".join(filter(None, (self.faults.text(value, "title") for _, value in languages.values())))
+
+    def _rules(self) -> tuple[Rule, ...]:
+        if "rule" in self.keys and "rules" in self.keys:
+            self.faults.at(self.keys["rules"][0], "a test has rule or rules, not both")
+        if "rules" in self.keys:
+            found = [self._rule(node) for node in self._list("rules")]
+            if not found:
+                self.faults.at(self.keys["rules"][0], "rules is empty", "name the rules that are tested")
+            return tuple({rule.id: rule for rule in found if rule is not None}.values())
+        if "rule" in self.keys:
+            rule = self._rule(self.keys["rule"][1])
+            return () if rule is None else (rule,)
+        beside = PurePath(self.faults.file).name.removesuffix(".yml").removesuffix(".yaml").removesuffix(".test")
+        own = [rule for rule in self.known.values() if PurePath(rule.place.file).stem == beside]
+        if len(own) == 1:
+            return (own[0],)
+        self.faults.at(
+            self.node, "the test has no rule", "say rule: ID here, or under defaults for all tests of the file"
+        )
+        return ()
+
+    def _rule(self, node: Node) -> Rule | None:
+        text = self.faults.text(node, "rule", "the id of a rule")
+        if text is None:
+            return None
+        if text not in self.known:
+            self.faults.at(node, f"no rule {text[:60]!r} in this directory", did_you_mean(text, self.known))
+        return self.known.get(text)
+
+    def _start(self) -> int:
+        node = self.keys["start"][1] if "start" in self.keys else Scalar(DEFAULT_START, "", 0, 0)
+        text = self.faults.text(node, "start")
+        try:
+            return parse_moment(text or DEFAULT_START, self.zone_ms)
+        except ValueError as error:
+            self.faults.at(node, f"start: {error}", f"such as {DEFAULT_START}")
+            return parse_moment(DEFAULT_START, self.zone_ms)
+
+    def _receipts(self) -> bool:
+        if "receipts" not in self.keys:
+            return True
+        node = self.keys["receipts"][1]
+        truth = node.boolean() if isinstance(node, Scalar) else None
+        if truth is None:
+            self.faults.at(node, "receipts must be true or false")
+        return truth is not False
+
+    def _series(self, own: Keys) -> SeriesReader:
+        shared: dict[str, tuple[Scalar, Node]] = {}
+        for keys in (self.defaults, own):
+            if "event" in keys:
+                shared |= self._shared(keys["event"][1])
+        feeds = {feed for rule in self.rules for feed in rule.feeds}
+        feed = next(iter(feeds)) if len(feeds) == 1 and feeds <= set(self.ruleset.catalog.feeds) else None
+        series = SeriesReader(self.timeline, self.ruleset.catalog, feed, shared, self.faults)
+        if "events" not in self.keys:
+            self.faults.at(self.node, "the test has no events", "a list under events:, [] for none")
+        for node in self._list("events"):
+            series.read(node)
+        return series
+
+    def _shared(self, node: Node) -> Keys:
+        if not isinstance(node, MapNode):
+            self.faults.at(node, "event must be a mapping", "of what all events share, such as {metric: w01018}")
+            return {}
+        for key, _ in node:
+            if key.text in WORDS and key.text not in SHARED_WORDS:
+                self.faults.at(key, f"{key.text} is said of each entry under events")
+        return {key.text: (key, value) for key, value in node}
+
+    def _until(self, series: SeriesReader, deeds: tuple[Deed, ...], expectations: tuple[Expectation, ...]) -> int:
+        """As written; else as far as the rules look beyond the last event, and what is expected goes."""
+        last_ms = max((put.receipt_ms for put in series.puts), default=self.timeline.start_ms)
+        acts_ms = max((deed.at_ms for deed in deeds), default=last_ms)
+        expected_ms = max((e.moment.to_ms for e in expectations if e.moment), default=last_ms)
+        if "until" not in self.keys:
+            reach_ms = max(span_ms(rule, self.known) for rule in self.rules)
+            return max(last_ms + reach_ms, acts_ms, expected_ms)
+        node = self.keys["until"][1]
+        until_ms = self._moment(node, "until")
+        if until_ms is None:
+            return last_ms
+        for expectation in expectations:
+            if expectation.moment and expectation.moment.to_ms > until_ms:
+                place = expectation.place
+                self.faults.at(
+                    Scalar("", "", place.line, place.column),
+                    f"{expectation.moment.text} is after until, which is as far as the test goes",
+                    "say a later until",
+                )
+        return until_ms
+
+    def _moment(self, node: Node, name: str) -> int | None:
+        text = self.faults.text(node, name, FORMS)
+        if text is None:
+            return None
+        try:
+            return self.timeline.moment(text)
+        except ValueError as error:
+            self.faults.at(node, f"{name}: {error}", FORMS)
+            return None
+
+    # --- what must come of it, and what people do
+
+    def _expectations(self) -> tuple[Expectation, ...]:
+        if "expect" not in self.keys:
+            self.faults.at(
+                self.node, "the test expects nothing, and does not say so", "a list under expect:, or expect: nothing"
+            )
+            return ()
+        node = self.keys["expect"][1]
+        if isinstance(node, Scalar) and node.text == "nothing":
+            return ()
+        if not isinstance(node, SeqNode):
+            self.faults.at(node, "expect must be a list, or the word nothing", "such as - {opens: 1h, severity: red}")
+            return ()
+        return tuple(expectation for item in node.items for expectation in self._expectation(item))
+
+    def _expectation(self, node: Node) -> tuple[Expectation, ...]:
+        if not isinstance(node, MapNode):
+            self.faults.at(node, "what is expected must be a mapping", "such as - {opens: 1h, severity: red}")
+            return ()
+        keys = self.faults.keys(node, (*TYPES, "never", "rule", "key", *FIELDS), "an expectation")
+        named = [name for name in (*TYPES, "never") if name in keys]
+        if len(named) != 1:
+            said = " and ".join(named) or "none"
+            self.faults.at(node, f"an expectation has one of {', '.join(TYPES)} or never, and here is {said}")
+            return ()
+        word, (_, value) = named[0], keys[named[0]]
+        rule = self._rule_of(keys, node)
+        if rule is None:
+            return ()
+        key, fields, place = (
+            self._key(keys, rule),
+            self._fields(keys, rule),
+            Place(self.faults.file, node.line, node.column),
+        )
+        if word == "never":
+            text = self.faults.text(value, "never", f"one of {', '.join(TYPES)}, or anything")
+            if text is not None and text not in (*TYPES, "anything"):
+                self.faults.at(value, f"never what? {text[:40]!r}", f"one of {', '.join(TYPES)}, or anything")
+            type_ = TYPES.get(text or "", "")
+            return (Expectation(type_, True, None, rule.id, key, fields, place),)
+        whens = value.items if isinstance(value, SeqNode) else (value,)
+        if not whens:
+            self.faults.at(value, f"{word} is empty", "say when, or any")
+        moments = [self._when(when, word) for when in whens]
+        return tuple(Expectation(TYPES[word], False, when, rule.id, key, fields, place) for when in moments)
+
+    def _when(self, node: Node, word: str) -> Moment | None:
+        text = self.faults.text(node, word, f"when? {FORMS}, a range 58m..62m, or any")
+        if text is None or text == "any":
+            return None
+        try:
+            ends = [self.timeline.moment(part.strip()) for part in text.split("..", 1)]
+        except ValueError as error:
+            self.faults.at(node, f"{word}: {error}", f"{FORMS}, a range 58m..62m, or any")
+            return None
+        if ends[-1] < ends[0]:
+            self.faults.at(node, f"{text[:40]!r} ends before it begins")
+        return Moment(ends[0], ends[-1], text)
+
+    def _rule_of(self, keys: Keys, node: MapNode) -> Rule | None:
+        """Which of the test's rules an expectation or an act is about."""
+        if "rule" not in keys:
+            if len(self.rules) > 1:
+                self.faults.at(node, "of which rule?", "the test has several: say rule: ID")
+                return None
+            return self.rules[0]
+        rule = self._rule(keys["rule"][1])
+        if rule is not None and rule not in self.rules:
+            self.faults.at(keys["rule"][1], f"{rule.id} is not tested here", "name it under rules")
+            return None
+        return rule
+
+    def _key(self, keys: Keys, rule: Rule) -> tuple[tuple[str, Want], ...]:
+        if "key" not in keys:
+            return ()
+        node = keys["key"][1]
+        names = (*rule.by, *getattr(rule, "new", ()))
+        if not isinstance(node, MapNode):
+            if len(names) == 1:
+                return self._wants(((names[0], node),))
+            self.faults.at(node, "key must be a mapping", f"of {', '.join(names)}")
+            return ()
+        for name, _ in node:
+            if name.text not in (*names, "storm"):
+                hint = did_you_mean(name.text, names) or f"it has {', '.join(names)}"
+                self.faults.at(name, f"the key of {rule.id} has no {name.text[:40]!r}", hint)
+        return self._wants(tuple((name.text, value) for name, value in node))
+
+    def _fields(self, keys: Keys, rule: Rule) -> tuple[tuple[str, Want], ...]:
+        found: list[tuple[str, Want]] = []
+        for name in FIELDS:
+            if name not in keys:
+                continue
+            node = keys[name][1]
+            if name == "measures":
+                found += self._measures(node, rule)
+            elif name in _TEXTS and isinstance(node, MapNode):
+                languages = self.faults.keys(node, ("zh", "en"), name)
+                found += self._wants(tuple((f"{name}.{language}", value) for language, (_, value) in languages.items()))
+            else:
+                if name == "severity" and isinstance(node, Scalar) and node.text not in SEVERITIES:
+                    self.faults.at(node, f"no severity {node.text[:40]!r}", f"one of {', '.join(SEVERITIES)}")
+                found += self._wants(((name, node),))
+        return tuple(found)
+
+    def _measures(self, node: Node, rule: Rule) -> tuple[tuple[str, Want], ...]:
+        if not isinstance(node, MapNode):
+            self.faults.at(node, "measures must be a mapping", "such as {mean: 65, n: 60}")
+            return ()
+        known = {measure.name for measure in rule.measures} | set(rule.shown)
+        if rule.kind in ("each", "window"):
+            for name, _ in node:
+                if name.text not in (*known, *_STORM):
+                    hint = did_you_mean(name.text, known) or f"it shows {', '.join(sorted(known)) or 'none'}"
+                    self.faults.at(name, f"{rule.id} has no measure {name.text[:40]!r}", hint)
+        return self._wants(tuple((f"measures.{name.text}", value) for name, value in node))
+
+    def _wants(self, named: tuple[tuple[str, Node], ...]) -> tuple[tuple[str, Want], ...]:
+        found = []
+        for name, node in named:
+            want = read_want(node)
+            if want is None:
+                self.faults.at(node, f"{name} must be a value")
+            else:
+                found.append((name, want))
+        return tuple(found)
+
+    def _deed(self, node: Node) -> Deed | None:
+        verbs: tuple[Verb, ...] = get_args(Verb)
+        if not isinstance(node, MapNode):
+            self.faults.at(node, "an act must be a mapping", "such as - {resolve: 1h10m, key: 甲厂}")
+            return None
+        keys = self.faults.keys(node, (*verbs, "rule", "key", "by", "to", "text"), "an act")
+        named = [verb for verb in verbs if verb in keys]
+        if len(named) != 1:
+            self.faults.at(node, f"an act is one of {', '.join(verbs)}, with its time", "such as - {ack: 1h10m}")
+            return None
+        rule = self._rule_of(keys, node)
+        at_ms = self._moment(keys[named[0]][1], named[0])
+        if rule is None or at_ms is None:
+            return None
+        texts = {name: self.faults.text(keys[name][1], name) for name in ("by", "to", "text") if name in keys}
+        return Deed(
+            at_ms=at_ms,
+            verb=named[0],
+            rule=rule.id,
+            key=self._key(keys, rule),
+            by=texts.get("by") or DEFAULT_PERSON,
+            note=texts.get("text"),
+            to=texts.get("to"),
+            place=Place(self.faults.file, node.line, node.column),
+        )

@@ -1,0 +1,25 @@
+"""How far a rule looks beyond an event: so long after the last one it may still open an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rules.model import Rule
+
+
+def span_ms(rule: Rule, rules: Mapping[str, Rule]) -> int:
+    """A window's size, a session's gap, an absence, the time of a sequence that ends in one; 0 where only events open alerts.
+
+    A rule over alerts looks as far as it does itself after the furthest of the rules that it names.
+    """
+    named = [rules[name] for name in getattr(rule, "named", ()) if name in rules and name != rule.id]
+    return _own_ms(rule) + max((_own_ms(other) for other in named), default=0)
+
+
+def _own_ms(rule: Rule) -> int:
+    if rule.window is not None:
+        return 0 if rule.window.shape == "sliding" else rule.window.size_ms
+    if rule.absent_ms is not None:
+        return rule.absent_ms
+    waits = bool(rule.sequence) and rule.sequence[-1].absent
+    return rule.within_ms or 0 if waits else 0

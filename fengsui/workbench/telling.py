@@ -1,0 +1,139 @@
+"""What came of fixtures, in words: the difference of a failed one by time, the counts, and what no fixture shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from events.transition import Transition
+from fengsui.workbench.comparison import Row
+from fengsui.workbench.coverage import Coverage
+from fengsui.workbench.fixture import Expectation, Fixture
+from fengsui.workbench.fixture_reader import TYPES
+from fengsui.workbench.trial import Verdict
+from fengsui.workbench.wants import tell_value
+from fengsui.workbench.width import pad, width
+
+_WORDS = {type_: word for word, type_ in TYPES.items()}
+_MARKS = {"same": " ", "differs": "≠", "missing": "-", "unexpected": "+", "forbidden": "!"}
+COLOURS = {"same": None, "differs": "yellow", "missing": "red", "unexpected": "red", "forbidden": "red"}
+_REMARKS = {
+    "same": "",
+    "differs": "不符 · differs",
+    "missing": "没有发生 · did not happen",
+    "unexpected": "没有预期 · not expected",
+    "forbidden": "不应发生 · must not happen",
+}
+#: Names of rules in one line of the coverage; more are counted.
+_MOST_NAMES = 12
+
+#: Columns after which remarks no longer stand in one line under each other.
+_WIDE = 56
+
+Line = tuple[str, str | None]
+
+
+def tell_failure(verdict: Verdict) -> Iterator[Line]:
+    """(text, colour or None) of each line: what was expected and what happened, in one order of time."""
+    fixture = verdict.fixture
+    yield f"失败 · FAILED  {fixture.title}", "red"
+    yield f"  {fixture.place.file}:{fixture.place.line}  {', '.join(fixture.rules)}", None
+    for problem in verdict.problems:
+        yield f"  {problem}", "red"
+    shown = [(row, _time(row, fixture), _what(row, fixture)) for row in verdict.rows]
+    times = max((len(time) for _, time, _ in shown), default=0)
+    wide = min(_WIDE, max((width(what) for _, _, what in shown), default=0))
+    for row, time, what in shown:
+        place = f"{fixture.place.file}:{row.expectation.place.line}" if row.expectation else ""
+        remark = "  ".join(filter(None, (_REMARKS[row.kind], place if row.kind != "same" else "")))
+        yield f"  {_MARKS[row.kind]} {time:<{times}}  {pad(what, wide)}  {remark}".rstrip(), COLOURS[row.kind]
+        for line in _details(row, fixture):
+            yield f"    {'':<{times}}  {line}", None
+    notes = _notes(verdict)
+    if notes:
+        yield f"  {notes}", None
+
+
+def _time(row: Row, fixture: Fixture) -> str:
+    """As the engine saw it, else as it was written."""
+    if row.at_ms is None:
+        return "any"
+    return fixture.timeline.tell(row.at_ms)
+
+
+def _what(row: Row, fixture: Fixture) -> str:
+    if row.transition is not None:
+        return _happened(row.transition, fixture)
+    assert row.expectation is not None
+    return _expected(row.expectation, fixture)
+
+
+def _happened(transition: Transition, fixture: Fixture) -> str:
+    rule = f"{transition.rule} " if len(fixture.rules) > 1 else ""
+    key = ", ".join(tell_value(value) for value in transition.key.values())
+    return f"{rule}{_WORDS[transition.type]} {transition.severity}  {key}"
+
+
+def _expected(expectation: Expectation, fixture: Fixture) -> str:
+    rule = f"{expectation.rule} " if len(fixture.rules) > 1 else ""
+    severity = next((want.text for name, want in expectation.fields if name == "severity"), "")
+    key = ", ".join(want.text for _, want in expectation.key)
+    return "  ".join(filter(None, (f"{rule}{_WORDS[expectation.type]} {severity}".rstrip(), key)))
+
+
+def _details(row: Row, fixture: Fixture) -> Iterator[str]:
+    """Under a pair that differs what differs; under what nobody expected all that may explain it."""
+    if row.kind == "differs":
+        for difference in row.differences:
+            got = difference.got
+            told = fixture.timeline.tell(got) if difference.name == "at" and isinstance(got, int) else tell_value(got)
+            yield f"{difference.name}: 预期 · expected {difference.wanted}, 实际 · happened {told}"
+    elif row.kind in ("unexpected", "forbidden") and row.transition is not None:
+        measures = ", ".join(f"{name} {tell_value(value)}" for name, value in row.transition.measures.items())
+        if measures:
+            yield measures
+        reason = row.transition.reason
+        if reason:
+            yield f"reason {reason}"
+
+
+def _notes(verdict: Verdict) -> str:
+    """What became of events that the rule never judged."""
+    counts = [
+        (verdict.late, "条迟到 · late"),
+        (verdict.keyless, "条缺少分组字段 · without their key"),
+        (verdict.duplicate, "条重复 · repeated"),
+    ]
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"事件 · events: {told}" if told else ""
+
+
+def tell_counts(verdicts: Sequence[Verdict], rules: int, seconds: float) -> Line:
+    failed = sum(not verdict.passed for verdict in verdicts)
+    files = len({verdict.fixture.place.file for verdict in verdicts})
+    said = f"{len(verdicts)} tests in {files} files over {rules} rules, {seconds:.1f} s"
+    if failed:
+        return f"{failed} 个用例失败 · {failed} of {said} failed", "red"
+    return f"用例全部通过 · {said}, all passed", "green"
+
+
+def tell_coverage(coverage: Coverage) -> Iterator[Line]:
+    """One line where nothing is left to show, and one more for each kind of gap."""
+    fired, quiet = coverage.rules - len(coverage.unfired), coverage.rules - len(coverage.unquiet)
+    rungs = ""
+    if coverage.rungs:
+        reached, spared = coverage.rungs - len(coverage.unreached), coverage.rungs - len(coverage.unspared)
+        rungs = f"; 分级 · rungs: {reached}/{coverage.rungs} reached, {spared}/{coverage.rungs} not"
+    yield (
+        f"覆盖 · coverage: {fired}/{coverage.rules} rules with a test that fires, {quiet}/{coverage.rules} with one that does not{rungs}",
+        None if coverage.whole else "yellow",
+    )
+    gaps = [
+        ("没有触发的用例 · none that fires", coverage.unfired),
+        ("没有不触发的用例 · none that does not fire", coverage.unquiet),
+        ("没有用例到达的分级 · rungs that none reaches", tuple(map(" ".join, coverage.unreached))),
+        ("每个用例都到达的分级 · rungs that all reach", tuple(map(" ".join, coverage.unspared))),
+    ]
+    for what, names in gaps:
+        if names:
+            more = f", … {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            yield f"  {what}: {', '.join(names[:_MOST_NAMES])}{more}", None

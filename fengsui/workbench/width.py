@@ -1,0 +1,19 @@
+"""Texts on a terminal, where a Chinese character takes two columns."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def width(text: str) -> int:
+    """Columns.
+
+    >>> width("甲厂 A")
+    6
+    """
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def pad(text: str, columns: int) -> str:
+    """The text and spaces up to so many columns."""
+    return text + " " * max(0, columns - width(text))
