@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors, did_you_mean
+from rules.files import read_text
 from rules.graph import Naming, arranged
 from rules.model import Rule, RuleSet
 from rules.reader.reading import Report, Setting
 from rules.reader.rule import read_rule
+from rules.tables import Tables, read_below, read_from
 from rules.versions import bundle_version
 from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar, parse_yaml
 from rules.yaml_source import Mapping as MapNode
@@ -40,17 +42,22 @@ def load_rules(
     The catalogue is the directory's own ``feeds.yaml`` over the built-in one, unless one is given. Raises RuleErrors with every
     fault at once. Windows from one day up begin at midnight of ``zone``, by its offset without summer time.
     """
-    texts, errors = (dict(directory), []) if isinstance(directory, Mapping) else _read_tree(directory)
+    if isinstance(directory, Mapping):
+        texts, errors, tables = dict(directory), list[RuleError](), Tables(read_from(directory))
+    else:
+        texts, errors = _read_tree(directory)
+        tables = Tables(read_below(directory if directory.is_dir() else directory.parent))
     feeds = texts.pop(FEEDS_FILE, None)
     if catalog is None:
         catalog, faults = _catalog(feeds)
         errors += faults
     files = {name: text for name, text in sorted(texts.items()) if _is_rule_file(name)}
-    setting = Setting(catalog, _zone_ms(zone))
+    setting = Setting(catalog, _zone_ms(zone), tables)
     rules = _read_files(files, setting, errors)
+    errors += tables.errors
     if errors:
         raise RuleErrors(errors)
-    bundle: dict[str, object] = {"files": files, "feeds": catalog.text, "zone": zone}
+    bundle: dict[str, object] = {"files": files | tables.texts, "feeds": catalog.text, "zone": zone}
     ordered = tuple(sorted(rules, key=lambda rule: rule.id))
     return RuleSet(rules=ordered, catalog=catalog, bundle=bundle, version=bundle_version(bundle))
 
@@ -124,20 +131,9 @@ def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
 
 def _read_file(name: str, path: Path, errors: list[RuleError]) -> str | None:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        errors.append(RuleError(name, 0, 0, f"cannot be read: {error.strerror}"))
-        return None
-    if len(data) > MAX_FILE_BYTES:
-        errors.append(RuleError(name, 1, 1, f"the file is larger than {MAX_FILE_BYTES:,} bytes", "split it"))
-        return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
-        errors.append(RuleError(name, line, column, "the file is not UTF-8", "save it as UTF-8"))
+        return read_text(path, name, max_bytes=MAX_FILE_BYTES)
+    except RuleErrors as refused:
+        errors += refused.errors
         return None
 
 

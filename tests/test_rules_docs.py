@@ -14,17 +14,21 @@ from rules.reader.keys import COMMON, KIND_KEYS
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = (DOCS / "rules.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", REFERENCE, re.MULTILINE | re.DOTALL)
+#: CSV files, named in their first line.
+TABLES = {
+    name: text for text, name in re.findall(r"^```csv\n(# ([\w.-]+).*?)^```", REFERENCE, re.MULTILINE | re.DOTALL)
+}
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_an_example_loads(number):
     """Every YAML block of the reference is a file of rules."""
-    assert load_rules({f"block-{number}.yaml": BLOCKS[number]}).rules
+    assert load_rules({f"block-{number}.yaml": BLOCKS[number], **TABLES}).rules
 
 
 def test_the_examples_have_every_kind():
     """And all of them can stand in one directory."""
-    found = load_rules({f"{number}.yaml": block for number, block in enumerate(BLOCKS)})
+    found = load_rules({f"{number}.yaml": block for number, block in enumerate(BLOCKS)} | TABLES)
     assert {rule.kind for rule in found.rules} == set(KIND_KEYS) - {"new", "baseline"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -26,9 +26,9 @@ def seconds(at: str) -> float:
 
 
 class Timeline:
-    """An engine over one rule (its keys given as YAML text), fed event by event."""
+    """An engine over one rule (its keys given as YAML text), fed event by event. ``beside``: other files by name."""
 
-    def __init__(self, *rules: str, feeds: str | None = None) -> None:
+    def __init__(self, *rules: str, feeds: str | None = None, beside: Mapping[str, str] | None = None) -> None:
         head = "  - title: {zh: 试验, en: Trial}\n    domain: environment\n    summary: {zh: '试验', en: 'trial'}\n"
         files = {
             f"{i}.yaml": "rules:\n" + head + "".join(f"    {line}\n" for line in body.strip().splitlines())
@@ -36,7 +36,7 @@ class Timeline:
         }
         if feeds:
             files["feeds.yaml"] = feeds
-        self.ruleset = load_rules(files)
+        self.ruleset = load_rules({**files, **(beside or {})})
         self.engine = Engine(self.ruleset)
         self.decoder = Decoder(self.ruleset.catalog)
         self.pos = 0

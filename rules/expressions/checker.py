@@ -48,7 +48,7 @@ class Checker:
 
     def check(self, text: str) -> Value:
         value = self.visit(parse(text))
-        if self.faults:
+        if self.faults or value.bad:  # bad without a fault: a file that is told elsewhere
             raise ExpressionErrors(sorted(self.faults, key=lambda fault: fault.offset))
         return value
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 from rules.expressions.checker import Checker
 from rules.expressions.logic import negated
 from rules.expressions.patterns import like_expr
+from rules.expressions.tables import in_list
 from rules.expressions.value import BAD, NO_LITERAL, Value, compared, floating, quoted
 
 COMPARISONS: dict[type[exp.Expression], str] = {
@@ -49,8 +50,11 @@ def between(checker: Checker, node: exp.Expression) -> Value:
 
 def in_(checker: Checker, node: exp.Expression) -> Value:
     items = node.args.get("expressions") or []
-    if not items or node.args.get("query") or node.args.get("field") or node.args.get("unnest"):
-        return checker.report(node, "IN needs a list", "such as IN ('a', 'b')")
+    listed = node.args.get("field")
+    if isinstance(listed, exp.Anonymous) and str(listed.this).rpartition("@")[0].lower() == "list":
+        return in_list(checker, node, listed)
+    if not items or node.args.get("query") or listed or node.args.get("unnest"):
+        return checker.report(node, "IN needs a list", "such as IN ('a', 'b') or IN list('file.csv')")
     values = checker.alike(node, [node.this, *items], "compared")
     if values is None:
         return BAD

@@ -12,6 +12,7 @@ from rules.expressions.aggregates import AGGREGATES, COUNT_DISTINCT, aggregate
 from rules.expressions.checker import Checker
 from rules.expressions.choice import coalesce, extreme
 from rules.expressions.patterns import check_pattern
+from rules.expressions.tables import lookup
 from rules.expressions.value import BAD, Value
 from rules.model import Type
 
@@ -25,6 +26,8 @@ FUNCTIONS = (
     "hour",
     "least",
     "length",
+    "list",
+    "lookup",
     "lower",
     "month",
     "regexp_like",
@@ -93,6 +96,10 @@ def _scalar(checker: Checker, node: exp.Expression, function: str, arguments: li
         return coalesce(checker, node, arguments)
     if function in ("greatest", "least"):
         return extreme(checker, node, function, arguments)
+    if function == "lookup":
+        return lookup(checker, node, arguments)
+    if function == "list":
+        return checker.report(node, "list stands behind IN", "such as subject IN list('key.csv')")
     least, most, types = _SIGNATURES[function]
     if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} or {most}"

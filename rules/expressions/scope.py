@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rules.model import Type
+from rules.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Scope:
     columns: Mapping[str, str] = field(default_factory=dict)
     #: names that are known but not allowed here, each with the reason
     barred: Mapping[str, str] = field(default_factory=dict)
+
+    #: files that list and lookup may read
+    tables: Tables | None = None
 
     def column(self, name: str) -> str:
         return self.columns.get(name, name)

@@ -89,7 +89,11 @@ def _scopes(reading: Reading, known: Mapping[str, Type], by: tuple[str, ...]) ->
     barred = {
         name: "earlier windows are remembered by their numbers" for name in (*types, *known) if name not in remembered
     }
-    return Scope(types | dict(known), "the window"), Scope(remembered, "the earlier windows", barred=barred)
+    tables = reading.setting.tables
+    return (
+        Scope(types | dict(known), "the window", tables=tables),
+        Scope(remembered, "the earlier windows", barred=barred, tables=tables),
+    )
 
 
 def _check_reach(reading: Reading, node: Node, window: Window, every_ms: int, windows: int) -> None:

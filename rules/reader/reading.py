@@ -12,6 +12,7 @@ from rules.errors import RuleError
 from rules.expressions import ExpressionErrors, Scope, compile_condition, mentions
 from rules.graph import Naming
 from rules.model import Expr, Type
+from rules.tables import Tables
 from rules.yaml_source import Mapping as MapNode
 from rules.yaml_source import Node, Scalar
 
@@ -42,6 +43,7 @@ class Setting:
 
     catalog: FeedCatalog
     zone_ms: int
+    tables: Tables
 
 
 class Reading:

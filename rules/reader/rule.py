@@ -57,7 +57,7 @@ def _read(reading: Reading) -> Rule | None:
     new = read_new(reading, feed, by) if kind == "new" else ()
     if kind == "sequence" and steps:
         feed = steps[0].feed
-    events = event_scope(reading.catalog, feed) if feed and kind != "sequence" else None
+    events = event_scope(reading.setting, feed) if feed and kind != "sequence" else None
     where = reading.condition("where", events)
     if where is not None and feed == ALERT_FEED:
         reading.note_namings(cast(Scalar, reading.keys["where"][1]))

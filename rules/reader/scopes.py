@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from events.feeds import FeedCatalog
 from rules.expressions import Scope
 from rules.model import Measure, Type
-from rules.reader.reading import Reading
+from rules.reader.reading import Reading, Setting
 from rules.yaml_source import Mapping as MapNode
 
 
-def event_scope(catalog: FeedCatalog, feed: str) -> Scope:
+def event_scope(setting: Setting, feed: str) -> Scope:
     """The fields of an event."""
+    catalog = setting.catalog
     names = catalog.field_names(feed)
     types: dict[str, Type] = {name: catalog.field_type(feed, name) or "null" for name in names}
-    return Scope(types, f"the feed {feed}", {name: catalog.column(feed, name) for name in names})
+    return Scope(types, f"the feed {feed}", {name: catalog.column(feed, name) for name in names}, tables=setting.tables)
 
 
 def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: tuple[str, ...]) -> Scope:
@@ -27,7 +27,7 @@ def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: t
     types |= {measure.name: measure.expr.type for measure in measures}
     reason = "the condition reads measures and the fields of by: give it a name under measure, such as m: max({})"
     barred = {name: reason.format(name) for name in catalog.field_names(feed) if name not in types}
-    return Scope(types, "the window", barred=barred)
+    return Scope(types, "the window", barred=barred, tables=reading.setting.tables)
 
 
 def measure_names(reading: Reading) -> list[str]:

@@ -82,7 +82,7 @@ def _event_of(reading: Reading, node: Node, what: str, default_feed: str) -> tup
     if isinstance(where, Scalar) and (where.is_null or not where.text.strip()):
         report.at(where, "where is empty")
         return feed, None, None
-    expr = reading.compiled("step", where, event_scope(reading.catalog, feed))
+    expr = reading.compiled("step", where, event_scope(reading.setting, feed))
     if expr is not None and feed == ALERT_FEED and isinstance(where, Scalar):
         reading.note_namings(where)
     return feed, expr, [feed, reading.meaning.pop("step", None)]
