@@ -21,10 +21,12 @@ class Faults:
 
     def keys(self, node: Mapping, known: Collection[str], what: str) -> dict[str, tuple[Scalar, Node]]:
         """The mapping's entries; a fault for each key that ``what`` does not have."""
-        for key, _ in node:
-            if key.text not in known:
-                hint = did_you_mean(key.text, known) or f"{what} has {', '.join(known)}"
-                self.at(key, f"unknown key {key.text[:40]!r}", hint)
+        for key, value in node:
+            if key.text in known:
+                continue
+            cut = node.flow and isinstance(value, Scalar) and value.is_null
+            near = "a text with a comma must stand in quotes here" if cut else did_you_mean(key.text, known)
+            self.at(key, f"unknown key {key.text[:40]!r}", near or f"{what} has {', '.join(known)}")
         return {key.text: (key, value) for key, value in node}
 
     def text(self, node: Node, name: str, hint: str = "") -> str | None:

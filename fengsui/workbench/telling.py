@@ -110,7 +110,7 @@ def _notes(verdict: Verdict) -> str:
 def tell_counts(verdicts: Sequence[Verdict], rules: int, seconds: float) -> Line:
     failed = sum(not verdict.passed for verdict in verdicts)
     files = len({verdict.fixture.place.file for verdict in verdicts})
-    said = f"{len(verdicts)} tests in {files} files over {rules} rules, {seconds:.1f} s"
+    said = f"{_some(len(verdicts), 'test')} in {_some(files, 'file')} over {_some(rules, 'rule')}, {seconds:.1f} s"
     if failed:
         return f"{failed} 个用例失败 · {failed} of {said} failed", "red"
     return f"用例全部通过 · {said}, all passed", "green"
@@ -130,10 +130,19 @@ def tell_coverage(coverage: Coverage) -> Iterator[Line]:
     gaps = [
         ("没有触发的用例 · none that fires", coverage.unfired),
         ("没有不触发的用例 · none that does not fire", coverage.unquiet),
-        ("没有用例到达的分级 · rungs that none reaches", tuple(map(" ".join, coverage.unreached))),
-        ("每个用例都到达的分级 · rungs that all reach", tuple(map(" ".join, coverage.unspared))),
+        ("没有用例到达的分级 · rungs that none reaches", _rungs(coverage.unreached, coverage.unfired)),
+        ("每个用例都到达的分级 · rungs that all reach", _rungs(coverage.unspared, coverage.unfired)),
     ]
     for what, names in gaps:
         if names:
             more = f", … {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
             yield f"  {what}: {', '.join(names[:_MOST_NAMES])}{more}", None
+
+
+def _rungs(rungs: Sequence[tuple[str, str]], unfired: Sequence[str]) -> tuple[str, ...]:
+    """Rules that never fire are named as a whole."""
+    return tuple(f"{rule} {severity}" for rule, severity in rungs if rule not in unfired)
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
