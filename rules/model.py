@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 
 from events.feeds import FeedCatalog
+from rules.calendar import Calendar
 
 Kind = Literal["each", "window", "absent", "sequence", "new", "baseline"]
 Type = Literal["string", "number", "integer", "boolean", "time", "null"]
@@ -117,6 +118,8 @@ class Rule:
     clear: Expr | None = None
     measures: tuple[Measure, ...] = ()
     window: Window | None = None
+    #: when events exist for the rule (of an absence: when its alert may open)
+    only: Calendar | None = None
     absent_ms: int | None = None
     expect: tuple[Mapping[str, object], ...] = ()
     sequence: tuple[Step, ...] = ()

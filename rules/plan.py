@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from events.feeds import FeedCatalog
 from events.transition import RANK
 from rules.arrays import Ints
+from rules.calendar import Calendar
 from rules.keys import Hashes, KeyIndex
 from rules.model import Expr, Rule
 
@@ -42,12 +43,13 @@ class FeedPlan:
         self.catalog = catalog
         self._exprs: dict[str, pl.Expr] = {}
         self._keys: dict[str, tuple[KeyIndex, tuple[str, ...]]] = {}
+        #: a column (None: of ones) where a calendar lets it through, else zeros
+        self._limited: dict[str, tuple[str | None, Calendar]] = {}
 
-    def mask(self, where: Expr | None) -> str | None:
+    def mask(self, where: Expr | None, only: Calendar | None = None) -> str | None:
         """A boolean column; None stands for all rows."""
-        if where is None:
-            return None
-        return self._add(f"? {where.text}", where.expr.fill_null(value=False))
+        base = None if where is None else self._add(f"? {where.text}", where.expr.fill_null(value=False))
+        return base if only is None else self._limit(base, only)
 
     def number(self, value: Expr) -> str:
         """A float column, NaN for null."""
@@ -62,7 +64,7 @@ class FeedPlan:
         text = f"{rule.when.text if rule.when else ''} -> {rungs}"
         return self._add(f"= {text}", verdict(rule.when, rule.severity))
 
-    def roles(self, name: str, masks: list[tuple[int, Expr | None]]) -> str:
+    def roles(self, name: str, masks: list[tuple[int, Expr | None]], only: Calendar | None = None) -> str:
         """For a sequence: one bit for each step or ``unless`` that the event could play."""
         bits = [
             pl.lit(1 << bit, pl.Int64)
@@ -70,7 +72,8 @@ class FeedPlan:
             else pl.when(where.expr).then(pl.lit(1 << bit, pl.Int64)).otherwise(pl.lit(0, pl.Int64))
             for bit, where in masks
         ]
-        return self._add(f"% {name}", pl.sum_horizontal(bits))
+        base = self._add(f"% {name}", pl.sum_horizontal(bits))
+        return base if only is None else self._limit(base, only)
 
     def key(self, index: KeyIndex) -> str:
         """The codes of a key index; -1 where a field is missing."""
@@ -94,11 +97,19 @@ class FeedPlan:
                 if len(column) != len(frame):  # a constant
                     column = column.new_from_index(0, len(frame))
                 out[name] = column.to_numpy()
+        let_through = {only: only.mask(time) for _, only in self._limited.values()}
+        for name, (base, only) in self._limited.items():
+            out[name] = let_through[only] if base is None else out[base] * let_through[only]
         hashes: Hashes = {}
         for name, (index, fields) in self._keys.items():
             out[name] = index.encode([frame[field] for field in fields], hashes)
             index.hear(out[name], time)
         return out
+
+    def _limit(self, base: str | None, only: Calendar) -> str:
+        name = f"{base or '?'} only {only.text}"
+        self._limited[name] = (base, only)
+        return name
 
     def _add(self, name: str, expr: pl.Expr) -> str:
         self._exprs.setdefault(name, expr)

@@ -137,7 +137,8 @@ class Program:
         groups: dict[str, list[Rule]] = {}
         for rule in rules:
             where = rule.where.text if rule.where else ""
-            groups.setdefault(f"{rule.feed} | {where} | {','.join(rule.by)} | {rule.window}", []).append(rule)
+            hours = f" | {rule.only.text}" if rule.only else ""
+            groups.setdefault(f"{rule.feed} | {where} | {','.join(rule.by)} | {rule.window}{hours}", []).append(rule)
         for name, group in groups.items():
             first = group[0]
             lane = self.lanes[first.feed]
@@ -151,7 +152,7 @@ class Program:
             assert first.window is not None
             make = SlidingTable if first.window.shape == "sliding" else PaneTable
             table: Any = make(
-                mask=lane.plan.mask(first.where),
+                mask=lane.plan.mask(first.where, first.only),
                 codes=lane.plan.key(keys),
                 keys=keys,
                 window=first.window,

@@ -16,7 +16,7 @@ from rules.stretch import Stretch
 class Each(EpisodeRuntime):
     def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan) -> None:
         super().__init__(rule, keys, book, in_arrival_order=True)
-        self._mask = plan.mask(rule.where)
+        self._mask = plan.mask(rule.where, rule.only)
         self._codes = plan.key(keys)
         self._verdict = plan.verdict(rule)
         self._clear = plan.mask(rule.clear)

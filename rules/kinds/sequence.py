@@ -54,7 +54,10 @@ class Sequence(Runtime):
                 if step.unless is not None and step.unless[0] == feed:
                     masks.append((2 * i + 1, step.unless[1]))
             plan = plans[feed]
-            self._columns[feed] = (plan.roles(f"{rule.id} {rule.version}", masks), plan.key(keys))
+            self._columns[feed] = (
+                plan.roles(f"{rule.id} {rule.version}", masks, rule.only),
+                plan.key(keys),
+            )
         self._waiting: list[Candidate] = []  # not yet released, a heap by (time, pos)
         self._partials: dict[int, _Partial] = {}  # by code
         self._due: list[tuple[int, int]] = []  # (start + within, code), a heap; may name partials that are gone

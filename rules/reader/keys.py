@@ -13,6 +13,7 @@ COMMON: Final = (
     "domain",
     "feed",
     "by",
+    "only",
     "severity",
     "summary",
     "source",

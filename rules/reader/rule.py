@@ -12,6 +12,7 @@ from rules.expressions import Scope
 from rules.graph import Naming
 from rules.model import Kind, Mode, Place, Rule, Window
 from rules.reader.baselines import read_baselines
+from rules.reader.calendars import read_only
 from rules.reader.key_fields import feeds_of, read_by, read_expect, read_feed, read_new
 from rules.reader.keys import COMMON, KIND_KEYS, KNOWN, LATER, MAKERS, MISPLACED
 from rules.reader.reading import DAY_MS, Reading, Report, Setting
@@ -61,6 +62,7 @@ def _read(reading: Reading) -> Rule | None:
     where = reading.condition("where", events)
     if where is not None and feed == ALERT_FEED:
         reading.note_namings(cast(Scalar, reading.keys["where"][1]))
+    only = read_only(reading)
     windowed = kind in ("window", "baseline")
     window = read_window(reading) if windowed else None
     measures = read_measures(reading, events, by) if windowed else ()
@@ -119,6 +121,7 @@ def _read(reading: Reading) -> Rule | None:
         summary=summary,
         version=rule_version(reading.meaning),
         where=where,
+        only=only,
         when=when,
         clear=clear,
         measures=measures,
