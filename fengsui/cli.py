@@ -113,6 +113,11 @@ def _server(command: F) -> F:
         click.option(
             "--store", metavar="URL", help="存储：chdb:///目录 或 http(s)://ClickHouse · where history is kept"
         ),
+        click.option(
+            "--watch/--no-watch",
+            default=None,
+            help="规则文件一改就重新读，默认是 · read rule files again when they change, the default",
+        ),
         click.option("--zone", metavar="NAME", help="日界时区，默认 Asia/Shanghai · where days begin at midnight"),
         click.option("--behind-proxy/--no-behind-proxy", default=None, help="TLS 由前置代理终结 · a proxy ends TLS"),
         click.option("--tls-cert", metavar="FILE", help="证书（PEM）· certificate"),
@@ -292,9 +297,10 @@ def rules_schema() -> None:
 @_directory
 @_config
 def rules_reload(config: Path | None, **flags: object) -> None:
-    """让正在运行的系统重新读它的规则目录；有错误时旧规则继续有效。
+    """让正在运行的系统立即重新读它的规则目录，并列出变化；有错误时整体不生效，旧规则继续运行。
 
-    A running system reads its rules directory again; where there are errors, the old rules stay in force.
+    A running system reads its rules directory again, at once, and says what changed. Where there is any error nothing
+    of it takes effect, and the old rules stay in force. (Without --no-watch it also does so by itself.)
     """
     settings = _settings(config, **flags)
     from fengsui.remote import reload_rules

@@ -14,6 +14,8 @@ from fengsui.layout import DataDirectory
 from fengsui.settings import Settings
 
 _TIMEOUT_S = 60
+#: Ids that are printed of each kind of change.
+_MOST_IDS = 50
 
 
 def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any]]:
@@ -51,12 +53,35 @@ def _body(data: bytes) -> dict[str, Any]:
 
 
 def reload_rules(settings: Settings) -> str:
-    """Asks for a reload; one line about the rules now in force. InputFault with every error of the rule files."""
+    """Asks for a reload: what changed, and what is in force. InputFault with every error of the rule files."""
     status, body = call(settings, "POST", "/api/v1/rules/reload")
     if status == 200:
-        changed = "已生效" if body.get("position") else "没有变化"
-        return f"{changed} · {body.get('count')} rules in force, version {body.get('version')}"
-    errors = body.get("errors") or [body.get("detail") or body.get("title") or f"HTTP {status}"]
+        return "\n".join(_told(body))
+    errors = list(map(str, body.get("errors") or [body.get("detail") or body.get("title") or f"HTTP {status}"]))
+    if body.get("left_out"):
+        errors.append(f"and {body['left_out']} more")
     if status == 409:
-        raise InputFault("\n".join(map(str, errors)))
-    raise ServiceMissing("\n".join(map(str, errors)))
+        kept = _in_force(body)
+        raise InputFault("\n".join([*errors, f"未生效，原规则继续运行 · refused; {kept}"]))
+    raise ServiceMissing("\n".join(errors))
+
+
+def _told(body: dict[str, Any]) -> list[str]:
+    if not body.get("position"):
+        return [f"没有变化 · nothing changed; {_in_force(body)}"]
+    changes = body.get("changes", {})
+    lines = [f"已生效 · {_in_force(body)}"]
+    for mark, name, zh in (("+", "added", "新增"), ("-", "removed", "移除"), ("~", "changed", "改动")):
+        ids = changes.get(name, [])
+        if ids:
+            lines.append(f"{zh} · {name} {len(ids)}")
+            lines += [f"  {mark} {rule}" for rule in ids[:_MOST_IDS]]
+            lines += [f"    … {len(ids) - _MOST_IDS} more"] if len(ids) > _MOST_IDS else []
+    lines.append(f"未变，状态保留 · unchanged, state kept {len(changes.get('unchanged', []))}")
+    return lines
+
+
+def _in_force(body: dict[str, Any]) -> str:
+    now = body.get("in_force", {})
+    since = f" since {now['since']} (position {now['position']})" if now.get("since") else ""
+    return f"{now.get('count')} rules in force{since}, version {now.get('version')}"

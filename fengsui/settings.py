@@ -51,6 +51,8 @@ class Settings:
     data: Path = Path("data")
     #: None: the packs that come with the program
     rules: Path | None = None
+    #: read the rule files again when they change
+    watch: bool = True
     listen: Listen = Listen()
     #: None: ``chdb://`` below the data directory
     store: str | None = None
@@ -126,6 +128,7 @@ def _verbosity(value: object) -> str:
 _READERS: dict[str, Callable[[object], Any]] = {
     "data": _path,
     "rules": _path,
+    "watch": _boolean,
     "listen": _listen,
     "store": _store,
     "zone": _zone,

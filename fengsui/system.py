@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from fengsui.housekeeping import Housekeeping
 from fengsui.layout import DataDirectory
+from fengsui.rule_watch import RuleWatch
+from fengsui.rulebook import Rulebook
 from fengsui.settings import Settings
-from rules.errors import RuleErrors
-from rules.load import load_rules, packs_directory
-from rules.model import RuleSet
+from rules.load import packs_directory
 from sinks.consumer import SinkState, SinkThread
 from sinks.live.memory import MAX_RESOLVED, MAX_UNRESOLVED, Live
 from sinks.store.errors import StoreError, StoreMismatch
@@ -27,7 +26,7 @@ from streams.metrics import Metrics
 
 if TYPE_CHECKING:
     from dashboards.server.auth import Auth
-    from dashboards.server.services import Reload, Services
+    from dashboards.server.services import Services
 
 _log = logging.getLogger("fengsui")
 
@@ -58,8 +57,7 @@ class System:
         self.metrics = Metrics()
         self.live = Live()
         self.sinks: list[SinkThread] = []
-        self.refused: str | None = None
-        self._reloading = threading.Lock()
+        self.rulebook = Rulebook(self.rules_directory, zone=settings.zone, clock=clock, metrics=self.metrics)
         self._stack = ExitStack()
         self.event_log: SqliteLog
         self.transition_log: SqliteLog
@@ -94,12 +92,13 @@ class System:
         directory = self.directory
         lock = directory.open()
         self._stack.callback(lock.release)
-        ruleset, fault = self._read_rules()
+        watch = RuleWatch(self.rules_directory, self.rulebook.renew) if self.settings.watch else None
+        first = self.rulebook.read()
         self.event_log = self._log("events", directory.event_log)
         self.transition_log = self._log("transitions", directory.transition_log)
         self.dead_log = self._log("dead", directory.dead_log)
-        if fault is not None and self.event_log.newest_rules() is None:
-            raise fault
+        if first.fault is not None and self.event_log.newest_rules() is None:
+            raise first.fault
         self.runner = EngineRunner(
             self.event_log,
             self.transition_log,
@@ -111,9 +110,8 @@ class System:
         self.runner.start()
         self._stack.callback(self.runner.stop)
         in_force = self.runner.newest_rules()
-        catalog = in_force.catalog
         self.gateway = Gateway(
-            catalog,
+            in_force.catalog,
             self.event_log,
             self.dead_log,
             clock=self.clock,
@@ -122,19 +120,18 @@ class System:
             wall=self._wall,
         )
         self._stack.callback(self.gateway.close)
-        if fault is not None:
-            self.refused = str(fault)
-            _log.error("the rules are refused, and the last good ones stay in force:\n%s", fault)
-        elif ruleset is not None and ruleset.bundle != in_force.bundle:
-            self.gateway.activate(ruleset)
-            catalog = ruleset.catalog
-        self.store = Store.open(self.store_url, catalog)
+        settled = self.rulebook.begin(first, in_force, gateway=self.gateway, runner=self.runner, log=self.event_log)
+        self.store = Store.open(self.store_url, self.rulebook.in_force.ruleset.catalog)
         self._stack.callback(self.store.close)
+        self.rulebook.keep(self.store)
         self._bind_store()
         self._start_sinks()
         housekeeping = Housekeeping(self.store, self.clock)
         housekeeping.start()
         self._stack.callback(housekeeping.stop)
+        if watch is not None:
+            watch.start(again=not settled)
+            self._stack.callback(watch.stop)
 
     def _bind_store(self) -> None:
         """A store of another directory or time must not be filled as if it were this one's."""
@@ -203,30 +200,6 @@ class System:
     def rules_directory(self) -> Path:
         return self.settings.rules or packs_directory()
 
-    def _read_rules(self) -> tuple[RuleSet | None, RuleErrors | None]:
-        try:
-            return load_rules(self.rules_directory, zone=self.settings.zone), None
-        except RuleErrors as error:
-            return None, error
-
-    def reload(self) -> Reload:
-        """Reads the rules again and puts them in force where they changed; with errors the old ones stay. LogError."""
-        from dashboards.server.services import Reload
-
-        with self._reloading:
-            ruleset, fault = self._read_rules()
-            if ruleset is None:
-                assert fault is not None
-                self.refused = str(fault)
-                return Reload(errors=tuple(str(error) for error in fault.errors))
-            position = None
-            if ruleset.bundle != self.runner.newest_rules().bundle:
-                position = self.gateway.activate(ruleset)
-                self.runner.wait_for(position, 10.0)
-            self.store.catalog = ruleset.catalog
-            self.refused = None
-            return Reload(position=position, version=ruleset.version, count=len(ruleset.rules))
-
     # --- for the server
 
     @property
@@ -253,8 +226,7 @@ class System:
             live=self.live,
             store=self.store,
             runner=self.runner,
-            refused=lambda: self.refused,
-            reload=self.reload,
+            rules=self.rulebook,
             sinks=self.sink_states,
             pulse=self.gateway.pulse,
             board=board if board.is_dir() else None,

@@ -104,7 +104,7 @@ def _read_tree(directory: Path) -> tuple[dict[str, str], list[RuleError]]:
         paths = [directory, directory.parent / FEEDS_FILE]
         named = {path.name: path for path in paths if path.is_file()}
     elif directory.is_dir():
-        named = dict(_walk(directory))
+        named = dict(_walk(directory, errors))
     else:
         raise RuleErrors([RuleError(str(directory), 0, 0, "no such directory of rules")])
     if len(named) > MAX_FILES:
@@ -118,9 +118,15 @@ def _read_tree(directory: Path) -> tuple[dict[str, str], list[RuleError]]:
     return texts, errors
 
 
-def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
+def _walk(directory: Path, errors: list[RuleError]) -> Iterator[tuple[str, Path]]:
     """Rule files by their relative names, in order; what begins with a dot is left alone."""
-    for folder, folders, files in os.walk(directory):
+
+    def shut(error: OSError) -> None:
+        # Passing over it would mean that its rules were taken away.
+        name = os.path.relpath(error.filename, directory)
+        errors.append(RuleError(name, 0, 0, f"the directory cannot be read: {error.strerror}"))
+
+    for folder, folders, files in os.walk(directory, onerror=shut):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
             path = Path(folder, file)
@@ -130,6 +136,9 @@ def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _read_file(name: str, path: Path, errors: list[RuleError]) -> str | None:
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting
+        errors.append(RuleError(name, 0, 0, "is not a file"))
+        return None
     try:
         return read_text(path, name, max_bytes=MAX_FILE_BYTES)
     except RuleErrors as refused:

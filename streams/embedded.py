@@ -311,6 +311,8 @@ class EngineRunner:
         assert reader is not None
         began_s = time.perf_counter()
         outcome = self._judge(engine, reader.records(stretch))
+        if stretch[-1].kind == "rules":
+            self._metrics.activation_seconds.observe(time.perf_counter() - began_s)
         last = stretch[-1].pos
         self._append(outcome, last)
         self._count(outcome, reader, last - self._pos, time.perf_counter() - began_s)

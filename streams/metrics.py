@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,6 +13,9 @@ from prometheus_client.registry import Collector
 _MAX_SOURCES = 500
 _OTHER = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+#: What became of a reading of the rule files; "failed": good, but the log could not take them.
+Reloading = Literal["activated", "unchanged", "refused", "failed"]
 
 
 class WatchedLog(Protocol):
@@ -107,6 +110,43 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        # --- the rules
+        self.activation_seconds = Histogram(
+            "fengsui_rules_activation_seconds",
+            "How long the engine stood still to take a new rule set.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "fengsui_rules_reloads",
+            "Readings of the rule files by what became of them: activated, unchanged, refused, failed.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in get_args(Reloading):
+            self._reloads.labels(outcome)
+        self._rules = Gauge("fengsui_rules", "Rules of the set in force.", ("mode",), registry=self.registry)
+        self._rules_refused = Gauge(
+            "fengsui_rules_refused",
+            "1 while the rule files as last read are refused and older rules are in force, else 0.",
+            registry=self.registry,
+        )
+        self._rules_since = Gauge(
+            "fengsui_rules_activated_seconds",
+            "When the rule set in force was activated, Unix seconds.",
+            registry=self.registry,
+        )
+
+    def reloaded(self, outcome: Reloading) -> None:
+        self._reloads.labels(outcome).inc()
+
+    def rules_in_force(self, modes: Mapping[str, int], *, since_ms: int | None, refused: bool) -> None:
+        """``modes``: rules by on, shadow, off."""
+        for mode, count in modes.items():
+            self._rules.labels(mode).set(count)
+        if since_ms is not None:
+            self._rules_since.set(since_ms / 1000)
+        self._rules_refused.set(refused)
 
     def fate(self, fate: str, feed: str, source: str, count: int = 1) -> None:
         """``feed`` must be of the catalogue, or empty where it could not be read."""

@@ -116,11 +116,11 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path, *, rules: str = RULES, board: Path | None = None) -> Iterator[Served]:
+def serving(directory: Path, *, rules: str = RULES, board: Path | None = None, **others: Any) -> Iterator[Served]:
     """A system with these rules over a directory, until the block ends."""
     (directory / "rules").mkdir(parents=True, exist_ok=True)
     (directory / "rules" / "rules.yaml").write_text(rules, encoding="utf-8")
-    settings = Settings(data=directory / "data", rules=directory / "rules")
+    settings = Settings(data=directory / "data", rules=directory / "rules", **others)
     with System.open(settings, wall_ms) as system:
         auth = Auth(settings.data, wall_ms)
         services = system.services(auth, version="test")

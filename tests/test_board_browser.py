@@ -104,3 +104,29 @@ def test_without_a_session_it_says_how_to_sign_in(browser: Browser, served: Serv
     expect(page.get_by_text("登录").first).to_be_visible(timeout=10_000)
     expect(page.locator("[data-alert]")).to_have_count(0)
     context.close()
+
+
+def test_refused_rules_are_told_and_go_away(page: Page, served: Served) -> None:
+    """A bar names the first fault with its place, how many more, and since when; mended, it goes by itself. In both languages."""
+    file = served.system.rules_directory / "rules.yaml"
+    good = file.read_text(encoding="utf-8")
+    expect(page.get_by_text("推送")).to_be_visible()
+    bar = page.locator("section.refused")
+    expect(bar).to_have_count(0)
+    try:
+        file.write_text(good.replace("value > 9\n", "valeu > 9\n"), encoding="utf-8")
+        expect(bar).to_contain_text("新规则有误，未生效", timeout=15_000)
+        expect(bar).to_contain_text("rules.yaml:8:11")
+        expect(bar).to_contain_text("valeu")
+        bar.get_by_role("button", name="还有 1 处").click()
+        expect(bar).to_contain_text("rules.yaml:24:11")
+        expect(bar).to_contain_text("生效的规则运行")
+        expect(page.locator("[data-alert]").first).to_be_visible()  # the board stays what it is
+        expect(page.locator(".stale")).to_have_count(0)  # and nothing is late
+        page.goto(f"{served.url}/?lang=en")
+        expect(bar).to_contain_text("New rules refused", timeout=15_000)
+        expect(bar).to_contain_text("1 more")
+        page.goto(f"{served.url}/?lang=zh")
+    finally:
+        file.write_text(good, encoding="utf-8")
+    expect(bar).to_have_count(0, timeout=15_000)

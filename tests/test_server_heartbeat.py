@@ -8,8 +8,10 @@ from typing import Any, cast
 import pytest
 
 from dashboards.server.heartbeat import Pulse, take_pulse
-from dashboards.server.services import Services, Settings
+from dashboards.server.services import InForce, Refusal, Services, Settings
 from events.times import format_ms
+from rules.errors import RuleError
+from rules.load import load_rules
 from sinks.consumer import SinkState
 from streams.embedded import RunnerHealth
 from streams.log.errors import LogBroken
@@ -43,7 +45,7 @@ class World:
     sink: SinkState
     event_log: LogState = field(default_factory=LogState)
     transition_log: LogState = field(default_factory=LogState)
-    refusal: str | None = None
+    refused: Refusal | None = None
     settings: Settings = field(default_factory=Settings)
 
     @property
@@ -56,8 +58,13 @@ class World:
     def sinks(self) -> list[SinkState]:
         return [self.sink]
 
-    def refused(self) -> str | None:
-        return self.refusal
+    @property
+    def rules(self) -> World:
+        return self
+
+    @property
+    def in_force(self) -> InForce:
+        return InForce(load_rules({}), 7, NOW_MS - 3_600_000)
 
     def pulse(self) -> Pulse:
         return take_pulse(cast(Services, self))
@@ -146,10 +153,23 @@ def test_a_demo_that_runs_quickly_is_not_behind() -> None:
 def test_logs_and_rules() -> None:
     """A full or broken log, and refused rules; the worst comes first."""
     world = well()
-    world.refusal = "rules.yaml:3:1: unknown key"
+    world.refused = Refusal((RuleError("rules.yaml", 3, 1, "unknown key"),), 2, NOW_MS - 60_000)
     world.transition_log.used_bytes = 95
     world.event_log.broken = LogBroken("input/output error")
     pulse = world.pulse()
     assert pulse.health == "stalled"
-    assert [(p.part, p.level) for p in pulse.problems] == [("log", "stalled"), ("log", "behind"), ("rules", "behind")]
+    assert [(p.part, p.level) for p in pulse.problems] == [("log", "stalled"), ("log", "behind"), ("rules", "notice")]
     assert "95%" in pulse.problems[1].title["en"]
+
+
+def test_refused_rules_are_no_ill_health() -> None:
+    """Events flow and are judged: a notice says since when what is in force, and keeps the faults to itself."""
+    world = well()
+    world.refused = Refusal((RuleError("rules.yaml", 3, 1, "unknown key"),), 2, NOW_MS - 60_000)
+    pulse = world.pulse()
+    assert pulse.health == "ok"
+    notice = pulse.problems[0]
+    assert (notice.level, notice.since) == ("notice", format_ms(NOW_MS - 60_000))
+    assert "3 faults" in notice.title["en"]
+    assert format_ms(NOW_MS - 3_600_000) in notice.title["en"]
+    assert "unknown key" not in str(notice)

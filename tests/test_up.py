@@ -72,7 +72,7 @@ def refused(tmp_path: Path, *args: object) -> tuple[int, str]:
 def test_a_day_in_the_life(tmp_path: Path, rules: Path) -> None:
     """Start, sign in, post, see the alert with its evidence, acknowledge it, reload rules, stop; start again: all is there."""
     data = tmp_path / "data"
-    with running("up", data, "--rules", rules) as up:
+    with running("up", data, "--rules", rules, "--no-watch") as up:
         assert (data / "admin.token").stat().st_mode & 0o777 == 0o600
         with httpx.Client() as browser:
             assert browser.get(up.link).status_code == 303
@@ -101,7 +101,7 @@ def test_a_day_in_the_life(tmp_path: Path, rules: Path) -> None:
         again = {alert["alert"]: alert for alert in alerts(client)}
         assert again[first]["state"] == "acked"
         assert len(again) == 2
-        assert client.get("/api/v1/board/summary").json()["rules"]["refused"]
+        assert client.get("/api/v1/board/summary").json()["rules"]["refused"]["faults"]
         client.post("/api/v1/events", content=body(15, 25, start=10))
         eventually(lambda: [alert for alert in alerts(client) if alert["subject"] == "站11"])
         assert not [alert for alert in alerts(client) if alert["subject"] == "站10"]

@@ -91,14 +91,15 @@ def collection(
     next_cursor: str | None = None,
     *,
     columns: Sequence[str] = (),
+    beside: Mapping[str, object] | None = None,
 ) -> Response:
     """``{"items": [...], "next": ...}``, or a table whose next page stands in the Link header.
 
-    ``name`` becomes the name of a downloaded file. ``columns``: the head of a table without rows.
+    ``beside``: what else the JSON says of the whole. ``name`` becomes the name of a downloaded file. ``columns``: the head of a table without rows.
     """
     form = wanted_form(request)
     if form == "json":
-        return json_answer({"items": items, "next": next_cursor})
+        return json_answer({"items": items, "next": next_cursor, **(beside or {})})
     rows = [flatten(msgspec.to_builtins(item)) for item in items]
     # Asked for by a link in a browser: it will be opened in a spreadsheet, by a person.
     download = "format" in request.query_params

@@ -14,9 +14,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboards.server.auth import Principal
 from dashboards.server.feeds import instant, pulse_of
 from dashboards.server.heartbeat import take_pulse
 from dashboards.server.params import bad, filter_of
+from dashboards.server.rules import standing
 from dashboards.server.services import Services, services_of
 from events.times import format_ms
 from events.transition import SEVERITIES
@@ -32,18 +34,21 @@ class Board:
     MOST = 200
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Filter, int], tuple[float, asyncio.Task[bytes]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Filter, int, bool], tuple[float, asyncio.Task[bytes]]] = OrderedDict()
 
     async def show_summary(self, request: Request) -> Response:
         """Counts and the heartbeat; ``digits`` is the length of the region prefixes."""
-        wanted = filter_of(request, request.state.principal, "digits")
+        principal: Principal = request.state.principal
+        wanted = filter_of(request, principal, "digits")
         digits = request.query_params.get("digits", "4")
         if digits not in map(str, _DIGITS):
             raise bad("digits", "must be 2, 4 or 6")
-        key, now_s = (wanted, int(digits)), time.monotonic()
+        key, now_s = (wanted, int(digits), principal.is_ops), time.monotonic()
         made_s, task = self._kept.get(key, (-math.inf, None))
         if task is None or now_s - made_s > self.KEPT_S:
-            task = asyncio.create_task(asyncio.to_thread(_encoded, services_of(request), wanted, int(digits)))
+            task = asyncio.create_task(
+                asyncio.to_thread(_encoded, services_of(request), wanted, int(digits), principal)
+            )
             self._kept[key] = now_s, task
             self._kept.move_to_end(key)
             while len(self._kept) > self.MOST:
@@ -52,14 +57,15 @@ class Board:
         return Response(await asyncio.shield(task), media_type="application/json")
 
 
-def _encoded(services: Services, wanted: Filter, digits: int) -> bytes:
-    return msgspec.json.encode(summary(services, wanted, digits))
+def _encoded(services: Services, wanted: Filter, digits: int, principal: Principal) -> bytes:
+    return msgspec.json.encode(summary(services, wanted, digits, principal))
 
 
-def summary(services: Services, wanted: Filter, digits: int) -> dict[str, Any]:
+def summary(services: Services, wanted: Filter, digits: int, principal: Principal) -> dict[str, Any]:
     pulse = take_pulse(services)
     health = services.runner.health
     rules = services.runner.ruleset
+    told = standing(services, principal)
     return {
         "at": format_ms(services.clock()),
         "seq": services.live.newest_seq,
@@ -90,7 +96,8 @@ def summary(services: Services, wanted: Filter, digits: int) -> dict[str, Any]:
             "version": rules.version,
             "count": sum(rule.mode == "on" for rule in rules.rules),
             "shadow": sum(rule.mode == "shadow" for rule in rules.rules),
-            "refused": services.refused(),
+            "since": told["in_force"]["since"],
+            "refused": told["refused"],
         },
     }
 

@@ -10,7 +10,9 @@ import msgspec
 from dashboards.server.services import Log, RunnerHealth, Services, SinkState
 from events.times import format_ms
 
-Level = Literal["behind", "stalled"]
+#: A notice is for people to act on, while everything moves.
+Level = Literal["notice", "behind", "stalled"]
+_ORDER: tuple[Level, ...] = ("stalled", "behind", "notice")
 
 #: The engine steps at least once a second, for the tick.
 ENGINE_SILENT_MS = 15_000
@@ -40,7 +42,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """``health`` is the worst of the problems, which come worst first."""
+    """``health`` is the worst of the problems, which come worst first; a notice is no ill health."""
 
     health: Literal["ok", "behind", "stalled"]
     problems: tuple[Trouble, ...]
@@ -58,19 +60,22 @@ def take_pulse(services: Services) -> Pulse:
         problems += _sink(sink, now_ms, scale)
     for name, zh, log in (("event", "事件", services.event_log), ("transition", "预警", services.transition_log)):
         problems += _log(name, zh, log)
-    refused = services.refused()
-    if refused:
-        problems.append(
-            Trouble(
-                "rules",
-                "behind",
-                None,
-                {"zh": "新规则有误，仍按旧规则运行", "en": "The newest rules are refused; the old ones are in force"},
-                refused,
-            )
-        )
-    problems.sort(key=lambda trouble: trouble.level != "stalled")
-    return Pulse(problems[0].level if problems else "ok", tuple(problems), lag_s)
+    problems += _rules(services)
+    problems.sort(key=lambda trouble: _ORDER.index(trouble.level))
+    worst = problems[0].level if problems else "notice"
+    return Pulse("ok" if worst == "notice" else worst, tuple(problems), lag_s)
+
+
+def _rules(services: Services) -> Iterator[Trouble]:
+    """Named without the faults themselves: these are for those who can mend them (see ``refused`` of the summary)."""
+    refusal = services.rules.refused if services.rules else None
+    if refusal is None or services.rules is None:
+        return
+    in_force_ms = services.rules.in_force.since_ms
+    zh, en = "新规则有误，未生效", f"The newest rule files are refused ({refusal.faults} faults)"
+    if in_force_ms is not None:
+        zh, en = f"{zh}，仍按原规则运行", f"{en}; the rules of {format_ms(in_force_ms)} are in force"
+    yield Trouble("rules", "notice", format_ms(refusal.since_ms), {"zh": zh, "en": en})
 
 
 def engine_lag_s(services: Services, health: RunnerHealth, now_ms: int) -> float:

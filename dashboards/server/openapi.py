@@ -67,8 +67,8 @@ def _answer(schema: Json, text: str, *problems: int, status: int = 200) -> Json:
     return {str(status): {"description": text, "content": _content(schema)}, **_problems(401, *problems)}
 
 
-def _collection(item: Json, text: str) -> Json:
-    page = _object("items next", items=_list(item), next=_maybe({"type": "string"}))
+def _collection(item: Json, text: str, required: str = "", /, **beside: Json) -> Json:
+    page = _object(f"items next {required}", items=_list(item), next=_maybe({"type": "string"}), **beside)
     made = _answer(page, text, 400, 406, 503)
     made["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     made["200"]["content"]["application/vnd.apache.parquet"] = {"schema": {"type": "string", "format": "binary"}}
@@ -156,6 +156,30 @@ _PULSE: dict[str, Json] = {
 }
 _BY_SEVERITY: dict[str, Json] = dict.fromkeys(("red", "orange", "yellow", "blue"), _COUNT)
 _POINTS = _list({"type": "array", "prefixItems": [_INSTANT, {"type": ["number", "null"]}]})
+_FAULT = _object(
+    "file line column message hint",
+    file={"type": "string"},
+    line=_maybe({"type": "integer"}),
+    column=_maybe({"type": "integer"}),
+    message={"type": "string"},
+    hint={"type": "string"},
+)
+_REFUSAL = _object(
+    "since faults errors",
+    since=_INSTANT,
+    faults={**_COUNT, "description": "how many, of which the first are listed"},
+    errors={**_list(_FAULT), "description": "for operators only"},
+)
+_IN_FORCE = _object(
+    "version position since count on shadow off",
+    version={"type": "string"},
+    position=_maybe({"type": "integer", "description": "of the activation in the event log"}),
+    since=_maybe(_INSTANT),
+    count=_COUNT,
+    on=_COUNT,
+    shadow=_COUNT,
+    off=_COUNT,
+)
 _SUMMARY = _object(
     "at seq zone health problems alerts feeds engine sinks rules",
     at=_INSTANT,
@@ -166,7 +190,7 @@ _SUMMARY = _object(
         _object(
             "part level title",
             part={"type": "string"},
-            level={"type": "string", "enum": ["behind", "stalled"]},
+            level={"type": "string", "enum": ["notice", "behind", "stalled"]},
             since=_maybe(_INSTANT),
             title=_TITLE,
             detail={"type": "string"},
@@ -194,7 +218,9 @@ _SUMMARY = _object(
     sinks=_list(
         _object(name={"type": "string"}, lag=_COUNT, last_success=_maybe(_INSTANT), error=_maybe({"type": "string"}))
     ),
-    rules=_object(version={"type": "string"}, count=_COUNT, shadow=_COUNT, refused=_maybe({"type": "string"})),
+    rules=_object(
+        version={"type": "string"}, count=_COUNT, shadow=_COUNT, since=_maybe(_INSTANT), refused=_maybe(_ref("Refusal"))
+    ),
 )
 _SERIES = _object(
     alert={"type": "string"},
@@ -307,7 +333,10 @@ _SCHEMAS: Json = {
         version={"type": "string"},
         mode={"type": "string", "enum": ["on", "off", "shadow"]},
         source={"type": "string"},
+        alerts=_object("unresolved active", unresolved=_COUNT, active=_COUNT),
     ),
+    "InForce": _IN_FORCE,
+    "Refusal": _REFUSAL,
     "Series": _SERIES,
     "Summary": _SUMMARY,
     "Trend": _object(
@@ -392,14 +421,32 @@ _API_PATHS: Json = {
     "/alerts/{id}/reopen": _act("reopen", "Take it up again; from resolved"),
     "/rules": {
         "get": _get(
-            "The rules in force", _collection(_ref("Rule"), "Rules"), _DOMAIN, _RULE, _FEED, _SEVERITIES, *_PAGING
+            "The rules in force",
+            _collection(
+                _ref("Rule"), "Rules", "in_force refused", in_force=_ref("InForce"), refused=_maybe(_ref("Refusal"))
+            ),
+            _DOMAIN,
+            _RULE,
+            _FEED,
+            _SEVERITIES,
+            *_PAGING,
         )
     },
     "/rules/reload": {
         "post": {
             "summary": "Read the rule files again",
             "responses": _answer(
-                _object(position=_maybe({"type": "integer"}), version={"type": "string"}, count=_COUNT),
+                _object(
+                    "position version count changes in_force",
+                    position=_maybe({"type": "integer", "description": "null where nothing changed"}),
+                    version={"type": "string"},
+                    count=_COUNT,
+                    changes=_object(
+                        "added removed changed unchanged",
+                        **dict.fromkeys(("added", "removed", "changed", "unchanged"), _list({"type": "string"})),
+                    ),
+                    in_force=_ref("InForce"),
+                ),
                 "The rules now in force",
                 403,
                 404,

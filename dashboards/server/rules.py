@@ -1,28 +1,38 @@
-"""GET /rules, POST /rules/reload."""
+"""GET /rules, POST /rules/reload: what is in force, what is refused, and reading the files again."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.server.answers import collection, json_answer, page_by_name
+from dashboards.server.auth import Principal
+from dashboards.server.feeds import instant
 from dashboards.server.params import filter_of
 from dashboards.server.problems import Problem
-from dashboards.server.services import services_of
+from dashboards.server.services import Refusal, Services, services_of
 from events.times import format_duration
+from rules.errors import RuleError
 from rules.model import Rule
 from streams.log.errors import LogError
+
+#: Faults that the board is told of; the reload's own answer has more.
+MAX_SHOWN_ERRORS = 5
+_NO_ALERTS = {"unresolved": 0, "active": 0}
 
 
 async def list_rules(request: Request) -> Response:
     """The rules in force, by id; narrowed by domain, rule, feed and severity."""
     wanted = filter_of(request, request.state.principal)
-    rules = services_of(request).runner.ruleset
+    services = services_of(request)
+    rules = services.runner.ruleset
+    alerts = services.live.by_rule()
     items = (
-        describe(rule)
+        {**describe(rule), "alerts": alerts.get(rule.id, _NO_ALERTS)}
         for rule in sorted(rules.rules, key=lambda rule: rule.id)
         if (wanted.domain is None or rule.domain == wanted.domain)
         and (wanted.rule is None or rule.id == wanted.rule)
@@ -30,7 +40,52 @@ async def list_rules(request: Request) -> Response:
         and (not wanted.severity or wanted.severity & {severity for severity, _ in rule.severity})
     )
     page, following = page_by_name(items, wanted, kind="r", name="id")
-    return collection(request, "rules", page, following, columns=("id", "title_zh", "title_en", "domain", "kind"))
+    return collection(
+        request,
+        "rules",
+        page,
+        following,
+        columns=("id", "title_zh", "title_en", "domain", "kind"),
+        beside=standing(services, request.state.principal),
+    )
+
+
+def standing(services: Services, principal: Principal) -> dict[str, Any]:
+    """The set in force and, where newer files are refused, why: ``{"in_force": {...}, "refused": {...} or None}``."""
+    rules = services.runner.ruleset
+    modes = Counter[str](rule.mode for rule in rules.rules)
+    told = services.rules.in_force if services.rules else None
+    # The activation may be in the log, and the engine not yet there.
+    here = told if told is not None and told.ruleset.version == rules.version else None
+    return {
+        "in_force": {
+            "version": rules.version,
+            "position": here.position if here else None,
+            "since": instant(here.since_ms if here else None),
+            "count": len(rules.rules),
+            **{mode: modes[mode] for mode in ("on", "shadow", "off")},
+        },
+        "refused": _refused(services.rules.refused if services.rules else None, principal),
+    }
+
+
+def _refused(refusal: Refusal | None, principal: Principal) -> dict[str, Any] | None:
+    """The faults are for those who can mend them; the others see that there are some."""
+    if refusal is None:
+        return None
+    shown = refusal.errors[:MAX_SHOWN_ERRORS] if principal.is_ops else ()
+    return {"since": instant(refusal.since_ms), "faults": refusal.faults, "errors": list(map(fault, shown))}
+
+
+def fault(error: RuleError) -> dict[str, Any]:
+    """One fault of a rule file; ``line`` and ``column`` are null where it is the file's as a whole."""
+    return {
+        "file": error.file,
+        "line": error.line or None,
+        "column": error.column if error.line else None,
+        "message": error.message,
+        "hint": error.hint,
+    }
 
 
 def describe(rule: Rule) -> dict[str, Any]:
@@ -72,21 +127,36 @@ def _window(rule: Rule) -> str | None:
 async def reload_rules(request: Request) -> Response:
     """200 with the version now in force; 409 with every error where the files are at fault, and the old rules stay."""
     services = services_of(request)
-    if services.reload is None:
+    if services.rules is None:
         raise Problem(
             404, "this system has no rules directory to read again", title="Change the rules where they are kept"
         )
     try:
-        outcome = await asyncio.to_thread(services.reload)
+        outcome = await asyncio.to_thread(services.rules.reload)
     except LogError as error:
         raise Problem(
             503, str(error), title="Try again: the log cannot take it now", retry_after_s=error.retry_after_s or 30
         ) from error
     if outcome.errors:
+        told = list(map(str, outcome.errors))
+        more = [f"and {outcome.left_out} more"] if outcome.left_out else []
         raise Problem(
             409,
-            "\n".join(outcome.errors[:100]),
+            "\n".join([*told[:100], *more]),
             title="Correct the rule files, then reload: the old rules are still in force",
-            extra={"errors": list(outcome.errors[:1000])},
+            extra={
+                "errors": told,
+                "faults": [fault(error) for error in outcome.errors],
+                "left_out": outcome.left_out,
+                "in_force": standing(services, request.state.principal)["in_force"],
+            },
         )
-    return json_answer({"position": outcome.position, "version": outcome.version, "count": outcome.count})
+    return json_answer(
+        {
+            "position": outcome.position,
+            "version": outcome.version,
+            "count": outcome.count,
+            "changes": outcome.changes,
+            "in_force": standing(services, request.state.principal)["in_force"],
+        }
+    )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from events.event import MAX_BODY_BYTES
 from events.transition import Transition
+from rules.changes import Changes
+from rules.errors import RuleError
 from rules.model import RuleSet
 from sinks.filters import Filter
 from streams.acts import Refused
@@ -100,6 +102,7 @@ class Live(Protocol):
     def get(self, alert: str) -> Transition | None: ...
     def alerts(self, wanted: Filter | None = ...) -> Page[Transition]: ...
     def counts(self, wanted: Filter | None = ..., *, region_digits: int = ...) -> Counts: ...
+    def by_rule(self) -> Mapping[str, Mapping[str, int]]: ...
 
 
 class Evidence(Protocol):
@@ -224,13 +227,51 @@ class FeedPulse(Protocol):
 
 
 @dataclass(frozen=True)
-class Reload:
-    """What became of a reload: ``errors`` (one line each) leave the old rules in force; ``position`` is in the event log."""
+class InForce:
+    """A rule set and its activation: where in the event log, and when (epoch ms). None where the log no longer has it."""
 
-    errors: tuple[str, ...] = ()
+    ruleset: RuleSet
+    position: int | None
+    since_ms: int | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Rule files that are not in force: what is wrong with them, and since when they are not (epoch ms)."""
+
+    errors: tuple[RuleError, ...]
+    left_out: int
+    since_ms: int
+
+    @property
+    def faults(self) -> int:
+        return len(self.errors) + self.left_out
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What became of a reload. ``errors`` leave the old rules in force; ``position``: of the activation, None without one.
+
+    ``changes``: against the set before it.
+    """
+
+    errors: tuple[RuleError, ...] = ()
+    left_out: int = 0
     position: int | None = None
     version: str = ""
     count: int = 0
+    changes: Changes = field(default_factory=Changes)
+
+
+class Rules(Protocol):
+    """The rule files (:class:`fengsui.rulebook.Rulebook`)."""
+
+    @property
+    def in_force(self) -> InForce: ...
+    @property
+    def refused(self) -> Refusal | None: ...
+    def reload(self) -> Reload:
+        """Raises LogError."""
 
 
 @dataclass(frozen=True)
@@ -261,9 +302,8 @@ class Services:
     live: Live
     store: Store
     runner: Runner
-    #: why the newest rules were refused, None where they are in force
-    refused: Callable[[], str | None] = field(default=lambda: None)
-    reload: Callable[[], Reload] | None = None
+    #: None where the rules are kept elsewhere
+    rules: Rules | None = None
     sinks: Callable[[], Sequence[SinkState]] = field(default=lambda: ())
     pulse: Callable[[], Mapping[str, FeedPulse]] = field(default=dict)
     #: the built board; None where there is none

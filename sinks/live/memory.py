@@ -70,6 +70,8 @@ class Live:
         self._resolved: OrderedDict[str, None] = OrderedDict()
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._counts: Counter[Facets] = Counter()
+        #: (rule, condition) -> unresolved alerts
+        self._by_rule: Counter[tuple[str, str]] = Counter()
         self._newest_seq = 0
         self._let_go = 0
 
@@ -148,6 +150,17 @@ class Live:
             region={name: dict(found) for name, found in sorted(regions.items())},
         )
 
+    def by_rule(self) -> dict[str, dict[str, int]]:
+        """Rule -> its alerts that nobody has resolved (``unresolved``), and those of them whose condition holds (``active``)."""
+        with self._lock:
+            found = list(self._by_rule.items())
+        sums: dict[str, dict[str, int]] = {}
+        for (rule, condition), count in found:
+            one = sums.setdefault(rule, {"unresolved": 0, "active": 0})
+            one["unresolved"] += count
+            one["active"] += count if condition == "active" else 0
+        return sums
+
     def _groups(self, wanted: Filter) -> list[tuple[Facets, int]]:
         """Alerts of one kind counted together where the filter cannot tell them apart, else one by one."""
         with self._lock:
@@ -167,6 +180,7 @@ class Live:
         self._counts[_group(made)] += 1
         if made.state in UNRESOLVED:
             insort(self._unresolved, place)
+            self._by_rule[made.rule, made.condition] += 1
         else:
             self._resolved[made.alert] = None
         while len(self._unresolved) > self._max_unresolved:
@@ -184,6 +198,10 @@ class Live:
             del self._counts[group]
         if row.facets.state in UNRESOLVED:
             _remove(self._unresolved, row.place)
+            kind = row.facets.rule, row.facets.condition
+            self._by_rule[kind] -= 1
+            if not self._by_rule[kind]:
+                del self._by_rule[kind]
         else:
             del self._resolved[row.facets.alert]
 

@@ -71,7 +71,7 @@ export type Health = "ok" | "behind" | "stalled";
 
 export interface Problem {
   part: string;
-  level: "behind" | "stalled";
+  level: "notice" | "behind" | "stalled";
   since: string | null;
   title: Partial<Words>;
   detail: string | null;
@@ -85,6 +85,22 @@ export interface FeedPulse {
   newest_time: string | null;
   newest_receipt: string | null;
   watermark: string | null;
+}
+
+/** One fault of a rule file; a file as a whole has no line. */
+export interface RuleFault {
+  file: string;
+  line: number | null;
+  column: number | null;
+  message: string;
+  hint: string;
+}
+
+/** The newest rule files are not in force. The first `errors` of all `faults` are for operators only. */
+export interface Refusal {
+  since: string;
+  faults: number;
+  errors: RuleFault[];
 }
 
 export interface Summary {
@@ -105,7 +121,8 @@ export interface Summary {
   feeds: FeedPulse[];
   engine: { running: boolean; clock: string | null; pos: number; newest: number; lag: number; lag_s: number; error: string | null };
   sinks: { name: string; lag: number; last_success: string | null; error: string | null }[];
-  rules: { version: string | null; count: number; shadow: number; refused: string | null };
+  /** `since`: when the set in force was activated. */
+  rules: { version: string | null; count: number; shadow: number; since: string | null; refused: Refusal | null };
 }
 
 export interface TrendBucket extends Record<Severity, number> {
