@@ -1,9 +1,10 @@
 """Lines of JSON to columns: whole batches at once, and line by line only what does not lend itself to that.
 
-Polars reads NDJSON into typed columns fast, but not strictly: it turns numbers in text fields into text, takes the first of
+Where numba is there, a compiled loop reads what is written plainly (:mod:`events.scan`), which is nearly everything. What it
+leaves, Polars is asked for. Polars reads NDJSON into typed columns fast, but not strictly: it turns numbers in text fields into text, takes the first of
 two fields of one name, and drops fields that it was not asked for. So a batch read is believed only if it accounts for every
 field in the bytes (:mod:`events.census`); otherwise lines that cannot be right are set apart, the batch is cut up, and
-what remains is read line by line (:mod:`events.line`). The two ways give the same events; which of them was taken shows in nothing but the time it took.
+what remains is read line by line (:mod:`events.line`). All ways give the same events; which of them was taken shows in nothing but the time it took.
 
 The proof. Let a batch be flat objects without escaped quotes, n values in it, of these s texts, z nulls, o others; c texts begin
 with a colon, e of them with ``:null``. A census counts strings = n + s, names = n + c, nulls = z - f + e, where f are nulls
@@ -18,6 +19,7 @@ a zero for each null, and again every field must be accounted for.
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +32,10 @@ from events.census import Census, irregular
 from events.event import ENVELOPE, MAX_AHEAD_MS, MAX_LINE_BYTES, REQUIRED, Rejected
 from events.feeds import FeedCatalog
 from events.instants import parse_column
+from events.jit import COMPILED
 from events.line import LineReader, Refusal, Value
 from events.lines import Bools, Int64s, Lines
+from events.scan import FEED, KINDS, MAX_FIELDS, OTHER, Field, Scanner
 from events.times import MAX_MS, MIN_MS
 
 #: Decoded at a time, so that memory is bounded whatever the caller brings.
@@ -50,6 +54,8 @@ _SAMPLE = 48
 _USUAL = tuple(name for name in ENVELOPE if name not in {"lon", "lat"})
 _EXTRA: dict[type, pl.DataType] = {bool: pl.Boolean(), int: pl.Float64(), float: pl.Float64()}
 _INTEGER = r"^-?[0-9]+$"
+#: What stands otherwise in JSON than it reads.
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +119,8 @@ class _Hint:
         self.round = 0
         #: column of the plan -> the last round in which it held something
         self.used: dict[str, int] = {}
+        #: reads most lines of the feed; None where the feed has too many fields for it
+        self.scanner: Scanner | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,8 @@ class Decoder:
         self._hints: dict[str, _Hint] = {}
         #: the one feed that all lines were of lately; None where they are mixed
         self._only: str | None = None
+        #: feeds that were scanned lately, those with most lines first
+        self._recent: tuple[str, ...] = ()
 
     def decode(self, data: bytes, *, receipt_ms: int | None = None) -> Decoded:
         """Events of NDJSON. ``receipt_ms``: when they came in, to refuse those stamped too far ahead; None does not ask."""
@@ -187,6 +197,9 @@ class Decoder:
     # ------------------------------------------------------------ which way
 
     def _piece(self, lines: Lines, job: _Job) -> None:
+        lines = self._scanned(lines, job)
+        if not len(lines):
+            return
         if len(lines) >= _FEW:
             odd = irregular(lines) | (lines.ends - lines.starts > MAX_LINE_BYTES)
             if odd.any():
@@ -217,9 +230,7 @@ class Decoder:
                 else lines.take((feeds.is_null() if feed is None else (feeds == feed).fill_null(False)).to_numpy())
             )
             if feed in self._declares:
-                with self._lock:
-                    hint = self._hints.setdefault(feed, _Hint({name: self._kinds[name] for name in _USUAL}))
-                self._regular(own, job, hint, screened=screened)
+                self._regular(own, job, self._hint(feed), screened=screened)
             else:  # no such feed, or one that must be read line by line
                 self._one_by_one(own, job)
 
@@ -254,6 +265,85 @@ class Decoder:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
                 unfit[row] = True
         return unfit
+
+    # ---------------------------------------------------------------- scanned
+
+    def _scanned(self, lines: Lines, job: _Job) -> Lines:
+        """Reads what is plainly written, of the feeds that spoke lately; -> the lines that it leaves."""
+        if not COMPILED or len(lines) < _FEW:
+            return lines
+        counts: dict[str, int] = {}
+        for feed in self._recent:
+            if len(lines) < _FEW:
+                break
+            before = len(lines)
+            lines = self._scan(lines, job, feed)
+            counts[feed] = before - len(lines)
+        if len(lines) >= _FEW:
+            for feed in sorted(self._sampled(lines)):
+                before = len(lines)
+                lines = self._scan(lines, job, feed) if before else lines
+                counts[feed] = counts.get(feed, 0) + before - len(lines)
+        with self._lock:
+            self._recent = tuple(sorted((feed for feed in counts if counts[feed]), key=lambda feed: -counts[feed]))
+        return lines
+
+    def _scan(self, lines: Lines, job: _Job, feed: str) -> Lines:
+        scanner = self._hint(feed).scanner
+        if scanner is None:
+            return lines
+        done, columns = scanner.read(lines)
+        if not done.any():
+            return lines
+        if job.receipt_ms is not None:
+            ahead = (columns["time"] > job.receipt_ms + MAX_AHEAD_MS).to_numpy()
+            if ahead.any():
+                done[np.flatnonzero(done)[ahead]] = False
+                columns = {name: column.filter(pl.Series(~ahead)) for name, column in columns.items()}
+        if done.any():
+            job.parts.append(_Part(columns, lines if done.all() else lines.take(done)))
+        return lines.take(~done)
+
+    def _sampled(self, lines: Lines) -> set[str]:
+        """Looks into some lines for the feeds they are of, and for fields that a scanner should know; -> feeds worth a try."""
+        found: dict[str, set[str]] = {}
+        for row in range(0, len(lines), max(1, len(lines) // _SAMPLE)):
+            try:
+                event = msgspec.json.decode(lines[row])
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                continue
+            if isinstance(event, dict) and isinstance(feed := event.get("feed"), str) and feed in self.catalog.feeds:
+                nested = any(isinstance(value, (dict, list)) for value in event.values())
+                found.setdefault(feed, set()).update(() if nested else event)
+        return {feed for feed, names in found.items() if self._extend(feed, names) or feed not in self._recent}
+
+    def _extend(self, feed: str, names: set[str]) -> bool:
+        """Let the feed's scanner know these names; whether any of them is news to it."""
+        hint = self._hint(feed)
+        with self._lock:
+            if hint.scanner is None:
+                return False
+            known = {field.name for field in hint.scanner.fields}
+            plain = {name for name in names if not _ESCAPED.search(name)}
+            new = sorted(plain - known)[: MAX_FIELDS - len(known)]
+            if new:
+                hint.scanner = Scanner(feed, (*hint.scanner.fields, *(Field(name, OTHER, "") for name in new)))
+        return bool(new)
+
+    def _hint(self, feed: str) -> _Hint:
+        with self._lock:
+            hint = self._hints.get(feed)
+            if hint is None:
+                hint = self._hints[feed] = _Hint({name: self._kinds[name] for name in _USUAL})
+                hint.scanner = self._scanner(feed)
+        return hint
+
+    def _scanner(self, feed: str) -> Scanner | None:
+        fields = []
+        for name in self.catalog.field_names(feed):
+            kind = FEED if name == "feed" else KINDS[self.catalog.field_type(feed, name) or "string"]
+            fields.append(Field(name, kind, "" if name == "feed" else self.catalog.column(feed, name)))
+        return Scanner(feed, fields) if len(fields) < MAX_FIELDS else None
 
     # ---------------------------------------------------------- line by line
 

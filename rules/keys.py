@@ -95,7 +95,9 @@ class KeyIndex:
         new = _place(h1, h2, valid, self._t1, self._t2, self._codes, out, fresh, self.size)
         if new:
             rows = fresh[:new]
-            self._chunks.append(pl.DataFrame([c.gather(rows).alias(b) for b, c in zip(self.by, columns, strict=True)]))
+            self._chunks.append(
+                pl.DataFrame([_copied(c.gather(rows), b) for b, c in zip(self.by, columns, strict=True)])
+            )
             self.size += new
         return out
 
@@ -175,3 +177,8 @@ class KeyIndex:
         frame = pl.read_ipc(io.BytesIO(state["keys"]))
         codes = self.encode(frame.get_columns())
         assert codes[-1] == state["size"] - 1, "a snapshot's keys are distinct"
+
+
+def _copied(column: pl.Series, name: str) -> pl.Series:
+    """A column of its own: texts gathered from a batch would hold on to all its bytes."""
+    return pl.Series(name, column.to_list(), dtype=column.dtype) if column.dtype == pl.String else column.alias(name)

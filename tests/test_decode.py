@@ -504,9 +504,12 @@ SAFE = [HEAD + b'"id":"1"}'] * 30
 @example(b"\n".join([*SAFE, HEAD + b'"id":"1","s":"1","n":null,"n":null}']), None)
 @example(b"\n".join([*SAFE, HEAD + b'"id":"1","zz":null,"zz":1}']), None)
 @example(b"\n".join([*SAFE, HEAD + b'"id":"1","s":7,"s":null}']), None)
-def test_both_ways_read_the_same(data: bytes, receipt_ms: int | None) -> None:
-    """Whatever the lines, however they are mixed: values, lines, reasons, details and bytes agree."""
+def test_all_ways_read_the_same(data: bytes, receipt_ms: int | None) -> None:
+    """Whatever the lines, however they are mixed: values, lines, reasons, details and bytes agree, compiled or not."""
     assert_alike(data, receipt_ms=receipt_ms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode_module, "COMPILED", False)
+        assert_alike(data, receipt_ms=receipt_ms)
 
 
 @settings(max_examples=60, deadline=None)
