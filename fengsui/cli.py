@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -224,7 +224,7 @@ def replay(
     run_replay(files, settings, out=out, until=until, batch=batch)
 
 
-@cli.group(short_help="规则：检查、测试、模式、重新加载 · rules: check, test, schema, reload")
+@cli.group(short_help="规则：检查、测试、说明、模式、重新加载 · rules: check, test, explain, schema, reload")
 def rules() -> None:
     """规则文件。
 
@@ -291,6 +291,24 @@ def rules_schema() -> None:
     from rules.schema import schema
 
     click.echo(json.dumps(schema(), ensure_ascii=False, indent=2))
+
+
+@rules.command("explain", short_help="用白话说明规则 · what a rule does, in words")
+@click.argument("named", nargs=-1, required=True, metavar="ID|DIR...")
+@_rules_option
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="说明用的语言 · in which language"
+)
+@_config
+def rules_explain(named: tuple[str, ...], rules: Path | None, lang: Literal["zh", "en"], config: Path | None) -> None:
+    """用白话说明规则：看什么、怎么判断、何时报警、几级、之后怎样。可给规则编号，也可给目录或文件。
+
+    Says in plain words what rules do. Give their ids, or a directory or a file of rules.
+    """
+    settings = _settings(config, rules=rules)
+    from fengsui.workbench.explaining import explain
+
+    click.echo(explain(named, settings, lang))
 
 
 @rules.command("reload", short_help="让运行中的系统重新读规则 · a running system reads its rules again")
