@@ -221,6 +221,21 @@ def test_accept(served: Served) -> None:
     problem(served.client.get("/api/v1/alerts", headers={"Accept": "image/png"}), 406)
 
 
+def test_a_rule_explains_itself(served: Served) -> None:
+    """One rule as the list shows it, with what it does in both languages; an id that is none is a 404."""
+    rule = get(served, "/api/v1/rules/t.ph")
+    listed = get(served, "/api/v1/rules?rule=t.ph")["items"][0]
+    assert {name: value for name, value in rule.items() if name != "explanation"} == listed
+    assert rule["explanation"].keys() == {"zh", "en"}
+    opening = {
+        language: next(section for section in sections if section["name"] == "opening")["lines"]
+        for language, sections in rule["explanation"].items()
+    }
+    assert opening["zh"] == [{"text": "当监测值超过 9 时。", "items": []}]
+    assert opening["en"] == [{"text": "When the value is above 9.", "items": []}]
+    problem(served.client.get("/api/v1/rules/t.nothing"), 404)
+
+
 def test_rules_and_feeds(served: Served) -> None:
     """What is in force, in words that the board can show."""
     rules = get(served, "/api/v1/rules")["items"]

@@ -337,6 +337,14 @@ _SCHEMAS: Json = {
     ),
     "InForce": _IN_FORCE,
     "Refusal": _REFUSAL,
+    "Explanation": _list(
+        _object(
+            "name title lines",
+            name={"type": "string", "examples": ["opening"]},
+            title={"type": "string"},
+            lines=_list(_object("text items", text={"type": "string"}, items=_list({"type": "string"}))),
+        )
+    ),
     "Series": _SERIES,
     "Summary": _SUMMARY,
     "Trend": _object(
@@ -430,6 +438,25 @@ _API_PATHS: Json = {
             _FEED,
             _SEVERITIES,
             *_PAGING,
+        )
+    },
+    "/rules/{id}": {
+        "get": _get(
+            "One rule in force, and what it does in words",
+            _answer(
+                {
+                    "allOf": [
+                        _ref("Rule"),
+                        _object(
+                            "explanation",
+                            explanation=_object("zh en", zh=_ref("Explanation"), en=_ref("Explanation")),
+                        ),
+                    ]
+                },
+                "The rule",
+                404,
+            ),
+            _ID,
         )
     },
     "/rules/reload": {

@@ -1,4 +1,4 @@
-"""GET /rules, POST /rules/reload: what is in force, what is refused, and reading the files again."""
+"""GET /rules and /rules/{id}, POST /rules/reload: what is in force, what is refused, and reading the files again."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from dashboards.server.services import Refusal, Services, services_of
 from events.times import format_duration
 from rules.errors import RuleError
 from rules.model import Rule
+from rules.words.rule import describe as explain
+from rules.words.said import LANGUAGES
 from streams.log.errors import LogError
 
 #: Faults that the board is told of; the reload's own answer has more.
@@ -86,6 +88,18 @@ def fault(error: RuleError) -> dict[str, Any]:
         "message": error.message,
         "hint": error.hint,
     }
+
+
+async def show_rule(request: Request) -> Response:
+    """One rule in force, and what it does in words."""
+    services, wanted = services_of(request), request.path_params["id"]
+    ruleset = services.runner.ruleset
+    for rule in ruleset.rules:
+        if rule.id == wanted:
+            alerts = services.live.by_rule().get(wanted, _NO_ALERTS)
+            explanation = {language: explain(rule, ruleset.catalog, language) for language in LANGUAGES}
+            return json_answer({**describe(rule), "alerts": alerts, "explanation": explanation})
+    raise Problem(404, f"no rule {wanted[:40]!r} is in force", title="Check the rule's id")
 
 
 def describe(rule: Rule) -> dict[str, Any]:
