@@ -79,6 +79,21 @@ def test_an_alert_comes_and_is_signed_for(page: Page, served: Served) -> None:
     assert served.client.get(f"/api/v1/alerts/{alert}").json()["state"] == "acked"
 
 
+def test_the_rule_is_explained_in_the_drawer(page: Page, served: Served) -> None:
+    """规则说明 is folded until asked for, then says in words what the rule does."""
+    alert = served.alarm("丁站", 9.5)
+    page.goto(f"{served.url}/?alert={alert}")
+    drawer = page.locator("aside.drawer")
+    fold = drawer.get_by_role("button", name="规则说明")
+    expect(fold).to_have_attribute("aria-expanded", "false", timeout=10_000)
+    expect(drawer).not_to_contain_text("何时报警")
+    fold.click()
+    expect(drawer).to_contain_text("当监测值超过 9 时。", timeout=10_000)
+    page.goto(f"{served.url}/?alert={alert}&lang=en")
+    drawer.get_by_role("button", name="What the rule does").click()
+    expect(drawer).to_contain_text("When the value is above 9.", timeout=10_000)
+
+
 def test_filters_live_in_the_address(page: Page, served: Served) -> None:
     """A filtered board can be sent to a colleague: the address holds it, in either language."""
     orange = served.alarm("甲站", 9.5, region="530102")

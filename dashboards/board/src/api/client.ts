@@ -1,4 +1,4 @@
-import type { Alert, AlertDetail, EventRecord, FeedInfo, Me, Page, RuleInfo, Series, Summary, Trend, Verb, Words } from "../model/types";
+import type { Alert, AlertDetail, EventRecord, ExplainedRule, FeedInfo, Me, Page, RuleInfo, Series, Summary, Trend, Verb, Words } from "../model/types";
 
 /** What the server refused, or that it could not be reached (status 0). `title` says what to do. */
 export class ApiError extends Error {
@@ -66,6 +66,7 @@ export const api = {
   alert: (id: string) => call<AlertDetail>(`alerts/${encodeURIComponent(id)}`),
   series: (id: string) => call<Series>(`alerts/${encodeURIComponent(id)}/series`),
   rules: (query: Record<string, string>) => call<Page<RuleInfo>>("rules", { query }),
+  rule: (id: string) => call<ExplainedRule>(`rules/${encodeURIComponent(id)}`),
   trend: (query: Record<string, string>) => call<Trend>("trend", { query }),
   act: (id: string, verb: Verb, body: { note?: string; to?: string }) =>
     call<Alert>(`alerts/${encodeURIComponent(id)}/${verb}`, { method: "POST", body }),

@@ -201,6 +201,11 @@ export const en: Messages = {
     next: "Next",
     copy: "Copy link",
     copied: "Link copied",
+    explained: "What the rule does",
+    explaining: "Fetching the explanation…",
+    explainGone: "This rule is no longer in force: there is no explanation",
+    explainFailed: "The explanation cannot be loaded just now",
+    explainOther: "Another version of this rule ({version}) opened the alert: its conditions may differ from these.",
   },
   act: {
     ack: "Claim",

@@ -199,6 +199,11 @@ export const zh = {
     next: "下一条",
     copy: "复制链接",
     copied: "链接已复制",
+    explained: "规则说明",
+    explaining: "正在取规则说明…",
+    explainGone: "这条规则已停用，没有说明",
+    explainFailed: "规则说明暂时取不到",
+    explainOther: "预警由这条规则的另一版本（{version}）开启，条件可能与下面不同。",
   },
   act: {
     ack: "认领",

@@ -169,6 +169,17 @@ export interface RuleInfo {
   source: string | null;
 }
 
+export interface RuleSection {
+  name: string;
+  title: string;
+  lines: { text: string; items: string[] }[];
+}
+
+/** A rule with what it does in plain words. */
+export interface ExplainedRule extends RuleInfo {
+  explanation: { zh: RuleSection[]; en: RuleSection[] };
+}
+
 export type Verb = "ack" | "assign" | "note" | "resolve" | "reopen";
 
 export type Frame = { hello: { seq: number } } | { transitions: Transition[] } | { bye: string };
