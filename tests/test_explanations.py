@@ -36,9 +36,9 @@ def told(path: Path, language: Language) -> str:
 def test_each_kind_is_said_as_reviewed(language: Language) -> None:
     """The words of explanations/zh.txt and en.txt, which a person has read; after a change of wording:
 
-    `fengsui rules explain tests/explanations/rules.yaml --lang zh > tests/explanations/zh.txt`, and read them again.
+    `fengsui rules explain tests/explanations/ --lang zh > tests/explanations/zh.txt`, and read them again.
     """
-    assert told(HERE / "rules.yaml", language) == (HERE / f"{language}.txt").read_text(encoding="utf-8")
+    assert told(HERE, language) == (HERE / f"{language}.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -119,7 +119,7 @@ def test_the_command_takes_ids_and_files() -> None:
     assert code == 0
     assert out.startswith("排口 pH 超出 6–9（env.water.ph）\n看什么\n")
     assert "\n\n在线监测数据中断（env.monitor.silent）\n" in out
-    code, out, _ = run(str(HERE / "rules.yaml"), "--lang", "en")
+    code, out, _ = run(str(HERE), "--lang", "en")
     assert code == 0
     assert out == (HERE / "en.txt").read_text(encoding="utf-8")
     code, out, _ = run("tumbling", "--rules", str(HERE))

@@ -100,7 +100,7 @@ class Chinese(Tongue):
 
     def in_file(self, value: str, file: str, column: str | None, *, negated: bool) -> str:
         where = f"名单 {file}" + (f" 的 {column} 列" if column else "")
-        return f"{value}{'不' if negated else ''}在{where}中"
+        return side_by_side(value, "不在" if negated else "在", where, "中")
 
     def missing(self, value: str, *, negated: bool) -> str:
         return f"{'有' if negated else '没有'}{value}"
@@ -167,7 +167,7 @@ class Chinese(Tongue):
         return side_by_side(first, *(part for other in others for part in ("与", other)), word)
 
     def looked_up(self, file: str, column: str, keys: Sequence[str]) -> str:
-        return f"表 {file} 中按{listed(keys, 'zh', last='和')}查到的 {column}"
+        return f"表 {file} 中按{listed(keys, 'zh', last='和')}查到的 {column} 列"
 
     def called(self, function: str, arguments: Sequence[str]) -> str:
         return _CALLED[function].format(arguments[0])

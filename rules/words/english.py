@@ -186,7 +186,7 @@ class English(Tongue):
         return f"the {word} of {listed(values, 'en', last='and')}"
 
     def looked_up(self, file: str, column: str, keys: Sequence[str]) -> str:
-        return f"{column} as the table {file} has it for {listed(keys, 'en', last='and')}"
+        return f"the column {column} that the table {file} has for {listed(keys, 'en', last='and')}"
 
     def called(self, function: str, arguments: Sequence[str]) -> str:
         return _CALLED[function].format(arguments[0])

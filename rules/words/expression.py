@@ -165,8 +165,8 @@ class Teller:
     def _in(self, node: exp.In, *, denied: bool) -> str:
         items = node.args.get("expressions") or []
         value = self.value(node.this)
-        call = _bare(node.args["field"]) if node.args.get("field") else items[0] if len(items) == 1 else None
-        if isinstance(call, exp.Anonymous) and _function(call) == "list":
+        call = node.args.get("field")
+        if isinstance(call, exp.Anonymous):  # list('file.csv', 'column')
             names = [str(argument.this) for argument in call.expressions]
             return self._tongue.in_file(value.text, names[0], names[1] if len(names) > 1 else None, negated=denied)
         options = [self.value(item, unit=value.unit) for item in items]

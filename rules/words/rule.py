@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from events.feeds import ALERT_FEED, FeedCatalog
 from rules.model import Rule
+from rules.words.calendars import calendar
 from rules.words.kinds import evaluation, measures
 from rules.words.said import Language
 from rules.words.section import Line, Section
@@ -54,6 +55,7 @@ def _events(speaker: Speaker) -> list[Line]:
         ]
         if speaker.language == "zh" and not lines[0].items:
             lines = [Line(speaker.beside(lines[0].text.removesuffix("。"), "的。"))]
+    lines += calendar(speaker)
     if ALERT_FEED in rule.feeds:
         lines.append(
             Line(
