@@ -11,7 +11,7 @@ from rules.model import Rule
 
 @dataclass(frozen=True)
 class Coverage:
-    """What is left to show. Only fixtures that pass count.
+    """What is left to show. What a fixture expects counts, whether it passes or not.
 
     ``unfired`` and ``unquiet``: rules without a fixture that fires, or that does not. ``unreached`` and ``unspared``: (rule,
     severity) of the rungs that no fixture reaches, or that none leaves out. ``rungs``: those of all ladders.
@@ -33,9 +33,8 @@ def cover(rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> Coverage:
     #: rule -> the severities that each of its fixtures reaches, none where it stays quiet
     shown: dict[str, list[frozenset[str]]] = {rule.id: [] for rule in rules}
     for verdict in verdicts:
-        if verdict.passed:
-            for name in shown.keys() & set(verdict.fixture.rules):
-                shown[name].append(_reached(verdict, name))
+        for name in shown.keys() & set(verdict.fixture.rules):
+            shown[name].append(_reached(verdict, name))
     ladders = [(rule.id, severity) for rule in rules if len(rule.severity) > 1 for severity, _ in rule.severity]
     return Coverage(
         rules=len(rules),
@@ -48,5 +47,13 @@ def cover(rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> Coverage:
 
 
 def _reached(verdict: Verdict, rule: str) -> frozenset[str]:
-    made = [row.transition for row in verdict.rows if row.transition is not None]
-    return frozenset(t.severity for t in made if t.rule == rule and t.type in ("opened", "escalated"))
+    """The severities of what must open or escalate: as written, else as it happened, else none that a ladder has."""
+    found = set()
+    for row in verdict.rows:
+        expectation = row.expectation
+        if expectation is None or expectation.never or expectation.rule != rule:
+            continue
+        if expectation.type in ("opened", "escalated"):
+            written = next((want.text for name, want in expectation.fields if name == "severity"), None)
+            found.add(written or (row.transition.severity if row.transition else ""))
+    return frozenset(found)

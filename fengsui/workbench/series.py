@@ -65,10 +65,8 @@ class SeriesReader:
         feed = self._feed_of(entry, keys)
         when = self._when(own, keys)
         delay_ms = self._span("delay", keys, 0, signed=True)
-        if feed is None or when is None:
-            return
-        values = self._values(feed, own)
-        if len(faults.errors) > before:
+        values = {} if feed is None else self._values(feed, own)
+        if feed is None or when is None or len(faults.errors) > before:
             return
         times_ms = self._times(when, values, entry)
         if times_ms is None:
@@ -82,7 +80,9 @@ class SeriesReader:
         found = keys.get("feed")
         if found is None:
             if self._feed is None:
-                self._faults.at(entry, "the entry has no feed", "the rules of this test read several, so say which")
+                self._faults.at(
+                    entry, "the entry has no feed", "the tested rules read several, or alerts: say feed: NAME"
+                )
             return self._feed
         text = self._faults.text(found[1], "feed")
         if text is not None and text not in self._catalog.feeds:

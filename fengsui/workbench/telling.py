@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from events.times import parse_instant
 from events.transition import Transition
 from fengsui.workbench.comparison import Row
 from fengsui.workbench.coverage import Coverage
 from fengsui.workbench.fixture import Expectation, Fixture
 from fengsui.workbench.fixture_reader import TYPES
+from fengsui.workbench.probe import Judged
 from fengsui.workbench.trial import Verdict
 from fengsui.workbench.wants import tell_value
 from fengsui.workbench.width import pad, width
@@ -46,7 +48,7 @@ def tell_failure(verdict: Verdict) -> Iterator[Line]:
         place = f"{fixture.place.file}:{row.expectation.place.line}" if row.expectation else ""
         remark = "  ".join(filter(None, (_REMARKS[row.kind], place if row.kind != "same" else "")))
         yield f"  {_MARKS[row.kind]} {time:<{times}}  {pad(what, wide)}  {remark}".rstrip(), COLOURS[row.kind]
-        for line in _details(row, fixture):
+        for line in _details(row, verdict):
             yield f"    {'':<{times}}  {line}", None
     notes = _notes(verdict)
     if notes:
@@ -80,20 +82,42 @@ def _expected(expectation: Expectation, fixture: Fixture) -> str:
     return "  ".join(filter(None, (f"{rule}{_WORDS[expectation.type]} {severity}".rstrip(), key)))
 
 
-def _details(row: Row, fixture: Fixture) -> Iterator[str]:
-    """Under a pair that differs what differs; under what nobody expected all that may explain it."""
+def _details(row: Row, verdict: Verdict) -> Iterator[str]:
+    """Under a pair that differs what differs; under what stands alone all that may explain it."""
+    fixture = verdict.fixture
     if row.kind == "differs":
         for difference in row.differences:
             got = difference.got
             told = fixture.timeline.tell(got) if difference.name == "at" and isinstance(got, int) else tell_value(got)
             yield f"{difference.name}: 预期 · expected {difference.wanted}, 实际 · happened {told}"
     elif row.kind in ("unexpected", "forbidden") and row.transition is not None:
-        measures = ", ".join(f"{name} {tell_value(value)}" for name, value in row.transition.measures.items())
+        measures = _measures(row.transition)
         if measures:
             yield measures
         reason = row.transition.reason
         if reason:
             yield f"reason {reason}"
+    elif row.kind == "missing" and row.expectation is not None:
+        judged = verdict.judged.get(row.expectation)
+        if judged is not None:
+            yield _seen(judged, row.expectation, fixture)
+
+
+def _seen(judged: Judged, expectation: Expectation, fixture: Fixture) -> str:
+    """The evaluation that should have brought it, or why there was none."""
+    last = judged.last
+    if last is None:
+        return "规则没有可判定的事件 · the rule had nothing to judge by then: see feed, where, by, and how long windows take"
+    at_ms = parse_instant(last.at)
+    there = expectation.moment is None or expectation.moment.from_ms <= at_ms
+    when = (
+        "那时 · then" if there and expectation.moment else f"最后一次判定 · last judged {fixture.timeline.tell(at_ms)}"
+    )
+    return f"{when}: {_measures(last) or 'true'}"
+
+
+def _measures(transition: Transition) -> str:
+    return ", ".join(f"{name} {tell_value(value)}" for name, value in transition.measures.items())
 
 
 def _notes(verdict: Verdict) -> str:
@@ -110,10 +134,10 @@ def _notes(verdict: Verdict) -> str:
 def tell_counts(verdicts: Sequence[Verdict], rules: int, seconds: float) -> Line:
     failed = sum(not verdict.passed for verdict in verdicts)
     files = len({verdict.fixture.place.file for verdict in verdicts})
-    said = f"{_some(len(verdicts), 'test')} in {_some(files, 'file')} over {_some(rules, 'rule')}, {seconds:.1f} s"
+    said = f"in {_some(files, 'file')} over {_some(rules, 'rule')}, {seconds:.1f} s"
     if failed:
-        return f"{failed} 个用例失败 · {failed} of {said} failed", "red"
-    return f"用例全部通过 · {said}, all passed", "green"
+        return f"{failed} 个用例失败 · {failed} of {_some(len(verdicts), 'test')} failed, {said}", "red"
+    return f"用例全部通过 · all {_some(len(verdicts), 'test')} passed, {said}", "green"
 
 
 def tell_coverage(coverage: Coverage) -> Iterator[Line]:

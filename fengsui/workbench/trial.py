@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,8 @@ from events.record import Act, End, EventBatch, Record, Tick
 from events.times import parse_instant
 from events.transition import Transition
 from fengsui.workbench.comparison import Row, compare
-from fengsui.workbench.fixture import Deed, Fixture, Put
+from fengsui.workbench.fixture import Deed, Expectation, Fixture, Put
+from fengsui.workbench.probe import Judged, look, probe
 from rules.model import Rule, RuleSet
 from streams.dedupe import Dedupe
 from streams.engine import Engine
@@ -26,6 +27,8 @@ class Verdict:
     fixture: Fixture
     rows: tuple[Row, ...]
     problems: tuple[str, ...] = ()
+    #: expectation that did not come true -> what its rule judged up to then
+    judged: Mapping[Expectation, Judged] = field(default_factory=dict)
     late: int = 0
     keyless: int = 0
     duplicate: int = 0
@@ -51,14 +54,30 @@ class Stage:
         run = _Run(self._cast(fixture), self._decoder, fixture)
         run.play(self._settle_ms, batch)
         happened = [t for t in run.made if t.rule in fixture.rules and parse_instant(t.at) <= fixture.until_ms]
+        rows = compare(fixture.expectations, happened)
+        missing = [row.expectation for row in rows if row.kind == "missing" and row.expectation is not None]
+        missing = [expectation for expectation in missing if expectation.type != "closed"]
         return Verdict(
             fixture=fixture,
-            rows=compare(fixture.expectations, happened),
+            rows=rows,
             problems=tuple(run.problems),
+            judged=self._judged(fixture, missing),
             late=run.late,
             keyless=sum(count for rule, count in run.engine.keyless().items() if rule in fixture.rules),
             duplicate=run.duplicate,
         )
+
+    def _judged(self, fixture: Fixture, missing: list[Expectation]) -> dict[Expectation, Judged]:
+        found: dict[Expectation, Judged] = {}
+        for name in sorted({expectation.rule for expectation in missing}):
+            bare = probe(self._rules[name])
+            if bare is None or "alert" in bare.feeds:
+                continue
+            run = _Run(replace(self._ruleset, rules=(bare,)), self._decoder, replace(fixture, deeds=()))
+            run.play(self._settle_ms, None)
+            seen = [t for t in run.made if parse_instant(t.at) <= fixture.until_ms]
+            found |= {expectation: look(expectation, seen) for expectation in missing if expectation.rule == name}
+        return found
 
     def _cast(self, fixture: Fixture) -> RuleSet:
         """The rules that play: those tested, also where they are off; with one over alerts, all whose alerts it may see."""
