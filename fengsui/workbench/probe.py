@@ -13,6 +13,8 @@ from fengsui.workbench.fixture import Expectation
 from rules.model import Expr, Rule
 
 _ALWAYS = Expr(text="TRUE", expr=pl.lit(value=True), type="boolean", fields=frozenset())
+#: No fixture has more alerts.
+_MANY = 100_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def probe(rule: Rule) -> Rule | None:
         clear_after_ms=None,
         update_every_ms=0,
         mode="on",
+        max_open=_MANY,
+        max_rate=None,
     )
 
 
