@@ -6,19 +6,25 @@ events were cut into batches; a spread is kept as count, mean and squared distan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isnan
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from rules.arrays import Floats, Ints, grown
+from rules.arrays import Floats, Ints, Renumbering, grown
 from rules.jit import njit
+from rules.keys import KeyIndex
 from rules.model import Aggregate
 from rules.plan import FeedPlan
+from rules.samples import SAMPLED, Samples
+from rules.stretch import Stretch
 
 Stats = dict[str, NDArray[Any]]
+#: aggregates by their keys, a row a window
+Values = dict[str, NDArray[Any] | pl.Series]
 
 #: statistic -> value of an empty key
 _EMPTY = {"c": 0.0, "s": 0.0, "min": np.inf, "max": -np.inf, "mean": 0.0, "m2": 0.0, "first": np.nan, "last": np.nan}
@@ -32,6 +38,8 @@ _NEEDS = {
     "first": ("c", "first"),
     "last": ("c", "last"),
 }
+#: Different texts of a table after which those that nothing refers to any more are dropped.
+_TEXTS = 10_000
 
 
 @njit
@@ -101,17 +109,57 @@ class Inputs:
 
     def __init__(self, aggregates: list[Aggregate], plan: FeedPlan) -> None:
         self.stats: dict[str, tuple[str, ...]] = {}
-        self.aggregates = {aggregate.key: aggregate for aggregate in aggregates}
+        self.aggregates = {aggregate.key: aggregate for aggregate in aggregates if aggregate.op not in SAMPLED}
+        self.samples = Samples(aggregates, plan)
         self.counts_rows = any(aggregate.input is None for aggregate in aggregates)
         self._column: dict[str, str] = {}
+        #: columns of texts: a number stands for each
+        self._texts: dict[str, KeyIndex] = {}
+        self._tidy_texts = _TEXTS
         for aggregate in self.aggregates.values():
             if aggregate.input is None:
                 continue
-            add = plan.presence if aggregate.op == "count" else plan.number
-            column = add(aggregate.input)
+            if aggregate.input.type == "string" and aggregate.op != "count":
+                column = plan.text(aggregate.input)
+                self._texts.setdefault(column, KeyIndex((column,)))
+            else:
+                column = plan.presence(aggregate.input) if aggregate.op == "count" else plan.number(aggregate.input)
             self._column[aggregate.key] = column
             have = self.stats.get(column, ())
             self.stats[column] = tuple(name for name in _EMPTY if name in have or name in _NEEDS[aggregate.op])
+
+    def read(self, stretch: Stretch, rows: Ints) -> dict[str, NDArray[Any]]:
+        """The columns of these rows; of texts their numbers."""
+        numeric = (*(name for name in self.stats if name not in self._texts), *self.samples.columns)
+        columns = {name: stretch.columns[name][rows] for name in numeric}
+        for name, index in self._texts.items():
+            codes = index.encode([stretch.texts(rows, name)])
+            columns[name] = np.where(codes >= 0, codes.astype(np.float64), np.nan)
+        return columns
+
+    def tidy_texts(self, stats: Callable[[str], Iterable[Floats]]) -> None:
+        """Drop texts that are not among the numbers in use: ``stats`` gives all arrays of a column, which are changed in place."""
+        for column, index in self._texts.items():
+            if index.size <= self._tidy_texts:
+                continue
+            keep = np.zeros(index.size, np.bool_)
+            arrays = list(stats(column))
+            for array in arrays:
+                keep[array[~np.isnan(array)].astype(np.int64)] = True
+            renumbering = Renumbering(keep)
+            for array in arrays:
+                there = ~np.isnan(array)
+                array[there] = renumbering.new[array[there].astype(np.int64)]
+            index.forget(renumbering)
+            self._tidy_texts = max(_TEXTS, 2 * index.size)
+
+    def texts_state(self) -> dict[str, Any]:
+        return {column: index.state() for column, index in self._texts.items()}
+
+    def load_texts(self, state: dict[str, Any]) -> None:
+        for column, saved in state.items():
+            if column in self._texts:
+                self._texts[column].load(saved)
 
     def empty(self, size: int) -> Stats:
         """``n`` (events) and ``column/stat`` arrays of an empty state."""
@@ -161,17 +209,38 @@ class Inputs:
                 a["last"][at] = np.where(np.isnan(b["last"]), a["last"][at], b["last"])
             a["c"][at] += b["c"]
 
-    def finish(self, stats: Stats) -> dict[str, NDArray[Any]]:
-        """Statistics -> aggregates by their keys; NaN stands for null."""
-        out: dict[str, NDArray[Any]] = {}
+    def finish(self, stats: Stats) -> Values:
+        """Statistics -> aggregates by their keys; NaN stands for null. Those of samples are theirs to finish."""
+        out: Values = {}
         for key, aggregate in self.aggregates.items():
             if aggregate.input is None:
                 out[key] = stats["n"]
                 continue
             column = self._column[key]
             c = stats[f"{column}/c"]
+            if column in self._texts:
+                out[key] = self._told(column, stats[f"{column}/{aggregate.op}"])
+                continue
             out[key] = _FINISH[aggregate.op]({name: stats[f"{column}/{name}"] for name in self.stats[column]}, c)
         return out
+
+    def _told(self, column: str, numbers: Floats) -> pl.Series:
+        """The texts that numbers stand for."""
+        known = self._texts[column]
+        if not known.size:
+            return pl.repeat(None, len(numbers), dtype=pl.String, eager=True)
+        places = pl.Series(numbers, nan_to_null=True).cast(pl.UInt32)
+        return known.values()[column].gather(places)
+
+
+def frame_of(values: Values) -> pl.DataFrame:
+    """Aggregates as columns, NaN as null."""
+    return pl.DataFrame(
+        [
+            array.alias(name) if isinstance(array, pl.Series) else pl.Series(name, array, nan_to_null=True)
+            for name, array in values.items()
+        ]
+    )
 
 
 def _fill(name: str) -> float:

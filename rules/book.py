@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,13 +32,43 @@ class Opening:
 
 @dataclass
 class Outcome:
-    """What a step gives back: transitions in their order, the log position that caused each, and refused acts."""
+    """What a step of the engine gives back: transitions in their order, the log position that caused each, and refused acts."""
 
     transitions: list[Transition] = field(default_factory=list)
     causes: list[int] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     #: (feed, source, fate) -> events
     fates: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+
+class Step(NamedTuple):
+    """One step of an alert as it was made; the first six say its place among the others.
+
+    ``transition``: None where the alert is folded into its rule's storm, which then only counts the step. ``model``: the rule of
+    an opening.
+    """
+
+    cause: int
+    at_ms: int
+    rule: str
+    key: str
+    order: int
+    n: int
+    type: str
+    alert: str
+    severity: str
+    transition: Transition | None
+    reason: str | None
+    model: Rule | None
+
+
+class Folded(NamedTuple):
+    """What is kept of an alert that was folded into a storm."""
+
+    rule: str
+    key: str
+    severity: str
+    n: int
 
 
 class AlertBook:
@@ -50,7 +80,8 @@ class AlertBook:
         self._max_open = max_open
         self._max_resolved = max_resolved
         self.forgotten = 0
-        self._made: list[tuple[int, int, str, str, int, int, Transition]] = []
+        self._folded: dict[str, Folded] = {}
+        self._made: list[Step] = []
         self._refused: list[tuple[str, str]] = []
 
     def get(self, alert: str) -> Transition | None:
@@ -59,10 +90,10 @@ class AlertBook:
     def open(self, rule: Rule, key: Key, opening: Opening, *, cause: int) -> str | None:
         """-> the alert's id; None where this key already had an opening in this millisecond (the two are one)."""
         alert = alert_id(rule.id, key, opening.at_ms)
-        if self.get(alert) is not None:
+        if self.get(alert) is not None or alert in self._folded:
             return None
         when = at(opening.at_ms)
-        self._put(
+        self.put(
             Transition(
                 alert=alert,
                 n=1,
@@ -85,11 +116,15 @@ class AlertBook:
             ),
             cause,
             opening.at_ms,
+            rule,
         )
         return alert
 
     def follow(self, alert: str, type_: str, rule: Rule, opening: Opening, *, count: int, cause: int) -> None:
         """An evaluation updated, escalated or closed the alert."""
+        if alert in self._folded:
+            self._step_aside(alert, type_, opening.at_ms, cause, severity=opening.severity)
+            return
         last = self.get(alert)
         if last is None:
             return
@@ -106,7 +141,7 @@ class AlertBook:
             # the closing evaluation shows its measures; the alert keeps the severity it had risen to, and what it was about
             changes |= {"severity": last.severity, "summary": last.summary}
             changes |= _closing(last, rule.auto_resolve, opening.at_ms)
-        self._put(_next(last, type_, opening.at_ms, **changes), cause, opening.at_ms)
+        self.put(following(last, type_, opening.at_ms, **changes), cause, opening.at_ms)
 
     def close(
         self,
@@ -119,6 +154,9 @@ class AlertBook:
         reason: str | None = None,
     ) -> None:
         """Time, or the end of its rule, closed the alert."""
+        if alert in self._folded:
+            self._step_aside(alert, "closed", at_ms, cause, reason=reason)
+            return
         last = self.get(alert)
         if last is None or last.condition == "cleared":
             return
@@ -126,7 +164,7 @@ class AlertBook:
             "reason": reason,
             "count": last.count if count is None else count,
         }
-        self._put(_next(last, "closed", at_ms, **changes), cause, at_ms)
+        self.put(following(last, "closed", at_ms, **changes), cause, at_ms)
 
     def act(self, act: Act, *, count: int | None = None) -> Transition | None:
         """A person's act. ``count``: true evaluations by now, where more than were told. -> the new transition, or None and a refusal with its reason."""
@@ -146,18 +184,36 @@ class AlertBook:
             changes["to"] = act.to or act.by
         if act.verb == "resolve":  # a person's word ends the episode
             changes |= {"condition": "cleared", "closed_at": last.closed_at or at(act.at_ms)}
-        transition = _next(last, step.type, act.at_ms, **changes)
-        self._put(transition, act.pos, act.at_ms)
+        transition = following(last, step.type, act.at_ms, **changes)
+        self.put(transition, act.pos, act.at_ms)
         return transition
 
-    def drain(self) -> Outcome:
-        """Everything since the last drain, in the contract's order."""
-        made, self._made = self._made, []
-        refused, self._refused = self._refused, []
-        made.sort(key=_order)
-        return Outcome([row[-1] for row in made], [row[0] for row in made], refused)
+    def fold(self, alert: str) -> None:
+        """The alert's opening is withdrawn: what becomes of it from now on is only counted."""
+        last = self._open.pop(alert, None) or self._resolved.pop(alert, None)
+        assert last is not None, "what is folded was opened"
+        self._folded[alert] = Folded(last.rule, key_json(last.key), last.severity, last.n)
 
-    def _put(self, transition: Transition, cause: int, at_ms: int) -> None:
+    def unfold(self, alert: str) -> None:
+        """A folded alert is over."""
+        del self._folded[alert]
+
+    def is_folded(self, alert: str) -> bool:
+        return alert in self._folded
+
+    def harvest(self) -> list[Step]:
+        """Every step since the last harvest, in the contract's order."""
+        made, self._made = self._made, []
+        made.sort(key=place_of)
+        return made
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Acts that were refused since the last call, each with its reason."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def put(self, transition: Transition, cause: int, at_ms: int, model: Rule | None = None) -> None:
+        """Keep an alert's next transition. ``model``: of an opening, its rule."""
         alert = transition.alert
         self._open.pop(alert, None)
         self._resolved.pop(alert, None)
@@ -170,27 +226,55 @@ class AlertBook:
             if len(self._open) > self._max_open:
                 del self._open[next(iter(self._open))]
                 self.forgotten += 1
-        order = _TYPE_ORDER[transition.type]
-        self._made.append((cause, at_ms, transition.rule, key_json(transition.key), order, transition.n, transition))
+        self._made.append(
+            Step(
+                cause,
+                at_ms,
+                transition.rule,
+                key_json(transition.key),
+                _TYPE_ORDER[transition.type],
+                transition.n,
+                transition.type,
+                alert,
+                transition.severity,
+                transition,
+                transition.reason,
+                model,
+            )
+        )
+
+    def _step_aside(
+        self, alert: str, type_: str, at_ms: int, cause: int, *, severity: str | None = None, reason: str | None = None
+    ) -> None:
+        """A step of a folded alert."""
+        last = self._folded[alert]
+        last = self._folded[alert] = last._replace(n=last.n + 1, severity=severity or last.severity)
+        order = _TYPE_ORDER[type_]
+        self._made.append(
+            Step(cause, at_ms, last.rule, last.key, order, last.n, type_, alert, last.severity, None, reason, None)
+        )
 
     def state(self) -> dict[str, Any]:
         return {
             "open": msgspec.json.encode(list(self._open.values())),
             "resolved": msgspec.json.encode(list(self._resolved.values())),
             "forgotten": self.forgotten,
+            "folded": {alert: list(folded) for alert, folded in self._folded.items()},
         }
 
     def load(self, state: dict[str, Any]) -> None:
         self._open = {t.alert: t for t in msgspec.json.decode(state["open"], type=list[Transition])}
         self._resolved = {t.alert: t for t in msgspec.json.decode(state["resolved"], type=list[Transition])}
         self.forgotten = state["forgotten"]
+        self._folded = {alert: Folded(*folded) for alert, folded in state["folded"].items()}
 
 
-def _order(row: tuple[int, int, str, str, int, int, Transition]) -> tuple[int, int, str, str, int, int]:
-    return row[:6]
+def place_of(step: Step) -> tuple[int, int, str, str, int, int]:
+    """The contract's order: log record, then time, rule, key, type."""
+    return step[:6]
 
 
-def _next(last: Transition, type_: str, at_ms: int, **changes: Any) -> Transition:
+def following(last: Transition, type_: str, at_ms: int, **changes: Any) -> Transition:
     """The alert's next transition; what only concerned the last one (who, note, reason) does not carry over."""
     fresh: dict[str, Any] = {"seq": 0, "by": None, "note": None, "reason": None, "act": None}
     return msgspec.structs.replace(last, n=last.n + 1, type=type_, at=at(at_ms), **(fresh | changes))

@@ -6,20 +6,21 @@ Released rows come in time order, so only one pane is open at a time; what is cl
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from rules.aggregates import Inputs, Stats
-from rules.arrays import Ints, Renumbering, grown
+from rules.aggregates import Inputs, Stats, Values
+from rules.arrays import Floats, Ints, Renumbering, grown
 from rules.jit import njit
 from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
 from rules.plan import REGION, FeedPlan
+from rules.samples import Held, held_of, held_state, renumbered
 from rules.stretch import Stretch
 
 
@@ -34,10 +35,11 @@ def _remember(codes: Any, regions: Any, lo: int, hi: int, out: Any) -> None:
 class Fired:
     """Windows that ended: one row a key and window, by end. ``values``: aggregates by key text."""
 
+    start: Ints
     end: Ints
     code: Ints
     region: Ints
-    values: dict[str, NDArray[Any]]
+    values: Values
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Pane:
     codes: Ints
     regions: Ints
     stats: Stats
+    samples: Held
 
 
 class _Window(NamedTuple):
@@ -55,6 +58,8 @@ class _Window(NamedTuple):
     codes: Ints
     regions: Ints
     stats: Stats
+    #: what came of samples
+    values: dict[str, NDArray[Any]]
 
 
 class PaneTable:
@@ -96,17 +101,26 @@ class PaneTable:
         if self._start is not None and self._start + self._pane <= limit:
             self._close()
         self._fire(limit, fired)
+        if rows.size:
+            self._inputs.tidy_texts(self._columns)
         if not fired:
             return None
         codes = np.concatenate([window.codes for window in fired])
         regions = np.concatenate([window.regions for window in fired])
         stats = {name: np.concatenate([window.stats[name] for window in fired]) for name in fired[0].stats}
         end = np.repeat(np.array([window.end for window in fired], np.int64), [len(window.codes) for window in fired])
-        return Fired(end, codes, regions, self._inputs.finish(stats))
+        values = self._inputs.finish(stats)
+        values |= {key: np.concatenate([window.values[key] for window in fired]) for key in fired[0].values}
+        return Fired(end - self._size, end, codes, regions, values)
+
+    def _columns(self, column: str) -> Iterator[Floats]:
+        """Every array of a column's first and last."""
+        for stats in (self._open, *(pane.stats for pane in self._closed)):
+            yield from (stats[name] for name in (f"{column}/first", f"{column}/last") if name in stats)
 
     def _take(self, stretch: Stretch, rows: Ints, fired: list[_Window]) -> None:
         codes = stretch.columns[self._codes][rows]
-        columns = {name: stretch.columns[name][rows] for name in self._inputs.stats}
+        columns = self._inputs.read(stretch, rows)
         self._open = self._inputs.grow(self._open, self._keys.size)
         self._regions = grown(self._regions, self._keys.size, -1)
         regions = stretch.columns[REGION][rows] if REGION in stretch.columns else None
@@ -119,6 +133,7 @@ class PaneTable:
                 self._fire(start, fired)
                 self._start = start
             self._inputs.add(self._open, codes, columns, lo, hi)
+            self._inputs.samples.add(codes, columns, lo, hi)
             if regions is not None:
                 _remember(codes, regions, lo, hi, self._regions)
 
@@ -127,7 +142,7 @@ class PaneTable:
             return
         codes = np.flatnonzero(self._open["n"])
         stats = {name: array[codes] for name, array in self._open.items()}
-        self._closed.append(_Pane(self._start, codes, self._regions[codes], stats))
+        self._closed.append(_Pane(self._start, codes, self._regions[codes], stats, self._inputs.samples.close()))
         self._inputs.clear(self._open, codes)
         self._start = None
 
@@ -149,8 +164,10 @@ class PaneTable:
                 self._closed.popleft()
 
     def _merged(self, end: int, panes: list[_Pane]) -> _Window:
+        samples = self._inputs.samples
         if len(panes) == 1:
-            return _Window(end, panes[0].codes, panes[0].regions, panes[0].stats)
+            pane = panes[0]
+            return _Window(end, pane.codes, pane.regions, pane.stats, samples.finish(pane.samples, pane.codes))
         present = np.zeros(self._keys.size, np.bool_)
         for pane in panes:
             present[pane.codes] = True
@@ -162,7 +179,8 @@ class PaneTable:
             at = place[pane.codes]
             regions[at] = pane.regions
             self._inputs.merge(stats, at, pane.stats)
-        return _Window(end, codes, regions, stats)
+        held = samples.merged([pane.samples for pane in panes])
+        return _Window(end, codes, regions, stats, samples.finish(held, codes))
 
     def busy(self) -> Ints:
         """Codes with something in a pane that a window may still need."""
@@ -171,14 +189,20 @@ class PaneTable:
     def renumber(self, renumbering: Renumbering) -> None:
         self._open = {name: renumbering.of(array) for name, array in self._open.items()}
         self._regions = renumbering.of(self._regions)
+        self._inputs.samples.renumber(renumbering)
         for pane in self._closed:
             pane.codes = renumbering.new[pane.codes]
+            pane.samples = renumbered(pane.samples, renumbering)
 
     def state(self) -> dict[str, Any]:
         return {
             "start": self._start,
             "open": self._open,
-            "closed": [[pane.start, pane.codes, pane.regions, pane.stats] for pane in self._closed],
+            "closed": [
+                [pane.start, pane.codes, pane.regions, pane.stats, held_state(pane.samples)] for pane in self._closed
+            ],
+            "samples": self._inputs.samples.state(),
+            "texts": self._inputs.texts_state(),
             "next_start": self._next_start,
             "regions": self._regions,
             "keyless": self.keyless,
@@ -191,13 +215,12 @@ class PaneTable:
     def load(self, state: dict[str, Any]) -> None:
         self._start, self._next_start = state["start"], state["next_start"]
         self._open |= {name: array for name, array in state["open"].items() if name in self._open}
+        none = self._inputs.samples.empty()
         self._closed = deque(
-            _Pane(start, codes, regions, self._whole(codes, stats)) for start, codes, regions, stats in state["closed"]
+            _Pane(start, codes, regions, self._whole(codes, stats), none | held_of(held))
+            for start, codes, regions, stats, held in state["closed"]
         )
+        self._inputs.samples.load(state["samples"])
+        self._inputs.load_texts(state["texts"])
         self._regions = state["regions"]
         self.keyless = state["keyless"]
-
-
-def frame_of(values: dict[str, NDArray[Any]]) -> pl.DataFrame:
-    """Aggregates as columns, NaN as null."""
-    return pl.DataFrame([pl.Series(name, array, nan_to_null=True) for name, array in values.items()])

@@ -18,6 +18,7 @@ from rules.model import Expr, Rule
 TEXT = ("id", "region", "subject")
 #: The column of region codes, where a rule wants to know where a subject was last heard.
 REGION = "@ region"
+_HASH_SEED = 0xD157
 
 
 def ladder(severity: tuple[tuple[str, Expr | None], ...]) -> pl.Expr:
@@ -42,6 +43,8 @@ class FeedPlan:
         self.feed = feed
         self.catalog = catalog
         self._exprs: dict[str, pl.Expr] = {}
+        #: texts that tables read, by column
+        self.texts: dict[str, pl.Expr] = {}
         self._keys: dict[str, tuple[KeyIndex, tuple[str, ...]]] = {}
         #: a column (None: of ones) where a calendar lets it through, else zeros
         self._limited: dict[str, tuple[str | None, Calendar]] = {}
@@ -58,6 +61,21 @@ class FeedPlan:
     def presence(self, value: Expr) -> str:
         """1.0 where there is a value, NaN for null: what ``count(x)`` counts."""
         return self._add(f"! {value.text}", pl.when(value.expr.is_not_null()).then(1.0).otherwise(float("nan")))
+
+    def hashed(self, value: Expr) -> str:
+        """64 bits that stand for the value, 0 for null: what ``count(distinct x)`` tells apart."""
+        # 0.0 and -0.0 are one number
+        plain = value.expr + 0.0 if value.type == "number" else value.expr
+        one = pl.lit(1, pl.UInt64)
+        return self._add(
+            f"~ {value.text}", pl.when(plain.is_not_null()).then(plain.hash(_HASH_SEED) | one).otherwise(one - one)
+        )
+
+    def text(self, value: Expr) -> str:
+        """A column of texts, kept with a row until it is released."""
+        name = f"$ {value.text}"
+        self.texts.setdefault(name, value.expr)
+        return name
 
     def verdict(self, rule: Rule) -> str:
         rungs = " | ".join(f"{name}: {condition.text if condition else ''}" for name, condition in rule.severity)
@@ -83,7 +101,8 @@ class FeedPlan:
 
     def reads(self) -> list[str]:
         """The frame's columns that :meth:`compute` looks at."""
-        names = {name for expr in self._exprs.values() for name in expr.meta.root_names()}
+        exprs = (*self._exprs.values(), *self.texts.values())
+        names = {name for expr in exprs for name in expr.meta.root_names()}
         names |= {field for _, fields in self._keys.values() for field in fields}
         return sorted(names)
 

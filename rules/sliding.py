@@ -8,6 +8,7 @@ in release order; expiry is first in, first out over all of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.aggregates import Inputs, Stats
+from rules.aggregates import Inputs, Stats, Values
 from rules.arrays import Floats, Ints, Renumbering, grown
 from rules.jit import njit
 from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
+from rules.ordered import OrderedWindows
 from rules.plan import FeedPlan
+from rules.samples import Samples
 from rules.stretch import Stretch
 
 #: Statistics of an input, in this order; ``n`` counts rows, ``c`` values. ``ops`` names the ones that are kept, by column.
@@ -150,7 +153,7 @@ class Slid:
 
     rows: Ints
     code: Ints
-    values: dict[str, NDArray[Any]]
+    values: Values
 
 
 class _Arena:
@@ -212,6 +215,14 @@ class _Arena:
             self._cells[name] = roomy
         self.base = self.oldest
 
+    def numbers(self) -> Iterator[Floats]:
+        """Every array that holds values of entries, or the first and last of some."""
+        yield self._cells["value"][self.oldest - self.base : self.total - self.base]
+        for place, stat in enumerate(self.stats):
+            if stat in ("first", "last"):
+                yield self._cells["suffix"][self.oldest - self.base : self.total - self.base, place]
+                yield self._back[:, place]
+
     def busy(self) -> Ints:
         return np.flatnonzero(self._key[:, _HEAD] >= 0)
 
@@ -231,6 +242,33 @@ class _Arena:
         self.base = self.oldest = state["oldest"]
         self.total = state["total"]
         self._cells, self._key, self._back = state["cells"], state["key"], state["back"]
+
+
+class _OrderedAggregates:
+    """The quantiles and distinct counts of one table, by column."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._of = samples.by_column()
+        self.windows = {
+            column: OrderedWindows(_shares(aggregates), hashed=samples.hashed(column))
+            for column, aggregates in self._of.items()
+        }
+
+    def add(self, size_ms: int, codes: Ints, time: Ints, columns: dict[str, NDArray[Any]], keys: int) -> Values:
+        values: Values = {}
+        for column, windows in self.windows.items():
+            distinct, quantiles = windows.add(size_ms, codes, time, columns[column], keys)
+            shares = _shares(self._of[column])
+            for aggregate in self._of[column]:
+                if aggregate.parameter is None:
+                    values[aggregate.key] = distinct
+                else:
+                    values[aggregate.key] = quantiles[:, shares.index(aggregate.parameter)]
+        return values
+
+
+def _shares(aggregates: list[Aggregate]) -> list[float]:
+    return sorted({aggregate.parameter for aggregate in aggregates if aggregate.parameter is not None})
 
 
 class SlidingTable:
@@ -254,6 +292,7 @@ class SlidingTable:
         self._arenas = {column: _Arena(stats) for column, stats in self._inputs.stats.items()}
         if self._inputs.counts_rows:
             self._arenas[""] = _Arena(("n",))
+        self._ordered = _OrderedAggregates(self._inputs.samples)
         self.keyless = 0
 
     def take(self, stretch: Stretch) -> Slid | None:
@@ -262,29 +301,44 @@ class SlidingTable:
         if not len(rows):
             return None
         codes, time = stretch.columns[self._codes][rows], stretch.time[rows]
+        columns = self._inputs.read(stretch, rows)
         stats: Stats = {}
         for column, arena in self._arenas.items():
-            value = stretch.columns[column][rows] if column else np.full(len(rows), np.nan)
+            value = columns[column] if column else np.full(len(rows), np.nan)
             out = arena.add(self._size, codes, time, value, self._keys.size)
             for place, stat in enumerate(arena.stats):
                 stats[f"{column}/{stat}" if column else stat] = out[:, place]
         if "n" in stats:
             stats["n"] = stats["n"].astype(np.int64)
-        return Slid(rows, codes, self._inputs.finish(stats))
+        values = self._inputs.finish(stats) | self._ordered.add(self._size, codes, time, columns, self._keys.size)
+        self._inputs.tidy_texts(lambda column: self._arenas[column].numbers())
+        return Slid(rows, codes, values)
 
     def busy(self) -> Ints:
         """Codes with an event in the window (as of the last event of any key)."""
-        return np.concatenate([arena.busy() for arena in self._arenas.values()])
+        return np.concatenate([holder.busy() for holder in self._holders()])
 
     def renumber(self, renumbering: Renumbering) -> None:
-        for arena in self._arenas.values():
-            arena.renumber(renumbering)
+        for holder in self._holders():
+            holder.renumber(renumbering)
+
+    def _holders(self) -> list[_Arena | OrderedWindows]:
+        return [*self._arenas.values(), *self._ordered.windows.values()]
 
     def state(self) -> dict[str, Any]:
-        return {"arenas": {column: arena.state() for column, arena in self._arenas.items()}, "keyless": self.keyless}
+        return {
+            "arenas": {column: arena.state() for column, arena in self._arenas.items()},
+            "ordered": {column: windows.state() for column, windows in self._ordered.windows.items()},
+            "texts": self._inputs.texts_state(),
+            "keyless": self.keyless,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         for column, saved in state["arenas"].items():
             if column in self._arenas:
                 self._arenas[column].load(saved)
+        for column, saved in state["ordered"].items():
+            if column in self._ordered.windows:
+                self._ordered.windows[column].load(saved)
+        self._inputs.load_texts(state["texts"])
         self.keyless = state["keyless"]

@@ -73,9 +73,27 @@ class Stretch:
         return len(self.time)
 
     def value(self, row: int, column: str) -> Any:
-        """One cell of the event itself."""
+        """One cell of the event itself; None where its frame has no such column (it waited while the rule came into force)."""
         src = int(self.src[row])
-        return self.frames[src >> ROW_BITS][column][src & ROW_MASK]
+        frame = self.frames[src >> ROW_BITS]
+        return frame[column][src & ROW_MASK] if column in frame.columns else None
+
+    def texts(self, rows: Ints, column: str) -> pl.Series:
+        """A text column of the frames at these rows; null where a frame does not have it."""
+        src = self.src[rows]
+        numbers = src >> ROW_BITS
+        parts = []
+        for number in np.unique(numbers).tolist():
+            places = (src[numbers == number] & ROW_MASK).astype(np.uint32)
+            frame = self.frames[number]
+            if column in frame.columns:
+                parts.append(frame[column].gather(places))
+            else:
+                parts.append(pl.repeat(None, len(places), dtype=pl.String, eager=True).alias(column))
+        if len(parts) == 1:
+            return parts[0]
+        back = np.argsort(np.argsort(numbers, kind="stable"), kind="stable")
+        return pl.concat(parts).gather(back.astype(np.uint32))
 
     def select(self, mask: str | None, codes: str) -> tuple[Ints, int]:
         """Rows at which ``mask`` holds and the key is whole; and how many it holds at without a whole key."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from events import alert_events
+from events.feeds import ALERT_FEED
 from events.record import Act, Activation, End, EventBatch, Record, Tick
 from rules.arrays import NEVER, Ints
-from rules.book import AlertBook, Outcome
-from rules.kinds.absent import Absent
+from rules.book import AlertBook, Outcome, Step, place_of
 from rules.kinds.runtime import Runtime
 from rules.load import load_bundle
 from rules.model import RuleSet
 from rules.panes import PaneTable
+from rules.sessions import SessionTable
 from rules.sliding import SlidingTable
-from rules.stretch import Passage
+from rules.storms import Storms
+from rules.stretch import Passage, Stretch
 from streams import snapshot
-from streams.program import Program
+from streams.program import Lane, Program
 from streams.watermark import Halt, Movement, Watermarks
+
+#: feed -> its watermark after each of some records
+MarkOf = Callable[[str], Ints]
 
 RULE_REMOVED = "rule_removed"
 RULE_CHANGED = "rule_changed"
@@ -36,13 +43,17 @@ class Engine:
     def __init__(self, ruleset: RuleSet) -> None:
         self.pos = 0
         self._book = AlertBook()
+        self._storms = Storms(self._book)
         self._program = Program(ruleset, self._book)
         self._marks = Watermarks(ruleset.catalog)
         self._frames = 0
         self._swept = NEVER
-        #: rules with ``expect`` that wait for their first instant
-        self._expecting = True
+        #: rules that wait for the instant at which they come into force
+        self._beginning = True
         self._fates: dict[tuple[str, str, str], int] = {}
+        #: the watermark of the alert feed
+        self._alert_mark = NEVER
+        self._made: list[Step] = []
 
     @property
     def ruleset(self) -> RuleSet:
@@ -59,8 +70,11 @@ class Engine:
     def keyless(self) -> dict[str, int]:
         """Rule id -> matching events that had no whole key."""
         counts = {rule: runtime.keyless for (rule, _), runtime in self._program.runtimes.items()}
-        for lane in self._program.lanes.values():
-            tables: list[tuple[PaneTable | SlidingTable, Sequence[Runtime]]] = [*lane.panes, *lane.sliding]
+        for lane in (*self._program.lanes.values(), *self._program.alert_lanes.values()):
+            tables: list[tuple[PaneTable | SessionTable | SlidingTable, Sequence[Runtime]]] = [
+                *lane.panes,
+                *lane.sliding,
+            ]
             counts |= {runtime.rule.id: table.keyless for table, runtimes in tables for runtime in runtimes}
         return {rule: count for rule, count in counts.items() if count}
 
@@ -94,9 +108,10 @@ class Engine:
         if self._marks.clock - self._swept > _SWEEP_MS:
             self._swept = self._marks.clock
             self._program.forget(self._swept)
-        outcome = self._book.drain()
-        outcome.fates, self._fates = self._fates, {}
-        return outcome
+        made, self._made = self._made, []
+        fates, self._fates = self._fates, {}
+        transitions = [step.transition for step in made if step.transition is not None]
+        return Outcome(transitions, [step.cause for step in made], self._book.refusals(), fates)
 
     def _events(self, batch: EventBatch) -> None:
         frame = batch.frame
@@ -105,7 +120,7 @@ class Engine:
         pos = batch.pos.to_numpy()
         time = frame["time"].to_numpy()
         times = time if batch.receipt_ms is None else np.minimum(time, batch.receipt_ms.to_numpy())
-        self._expect(int(times[0]))
+        self._begin(int(times[0]))
         feeds = frame["feed"]
         names = feeds.unique().to_list()
         rows_of: dict[str, Ints | None] = {names[0]: None}
@@ -147,10 +162,9 @@ class Engine:
             if feed not in done:
                 lane.run(None, None, Passage(pos, movement.of(feed)))
         for sequence, feeds in self._program.sequences:
-            least = movement.of(feeds[0])
-            for feed in feeds[1:]:
-                least = np.minimum(least, movement.of(feed))
-            sequence.release(Passage(pos, least))
+            if not sequence.rule.level:
+                sequence.release(Passage(pos, _least(feeds, movement.of)))
+        self._pass_on(pos, movement.of)
         movement.finish([*lanes, *(feed for feed in done if feed not in lanes)])
         self.pos = int(pos[-1])
 
@@ -168,15 +182,11 @@ class Engine:
         name = (feed, source, fate)
         self._fates[name] = self._fates.get(name, 0) + count
 
-    def _expect(self, at_ms: int) -> None:
-        if not self._expecting:
-            return
-        self._expecting = False
-        schema = self._program.catalog.schema()
-        for runtime in self._program.runtimes.values():
-            if isinstance(runtime, Absent) and runtime.rule.expect:
-                columns = {f: schema[self._program.catalog.column(runtime.rule.feed, f)] for f in runtime.rule.by}
-                runtime.expect([runtime.keys.code_of(key, columns) for key in runtime.rule.expect], at_ms)
+    def _begin(self, at_ms: int) -> None:
+        if self._beginning:
+            self._beginning = False
+            for runtime in self._program.runtimes.values():
+                runtime.begin(at_ms)
 
     def _act(self, act: Act) -> None:
         self.pos = act.pos
@@ -185,6 +195,7 @@ class Engine:
         transition = self._book.act(act, count=runtime.trues(act.alert) if runtime else None)
         if runtime is not None and transition is not None and transition.type == "resolved":
             runtime.resolve(transition.alert)
+        self._stand_still(act.pos)
 
     def _activate(self, activation: Activation) -> None:
         """A new rule set: rules that mean the same keep their state, the alerts of those that are gone are closed."""
@@ -199,8 +210,60 @@ class Engine:
             if name not in self._program.runtimes:
                 reason = RULE_CHANGED if name[0] in still else RULE_REMOVED
                 runtime.retire(activation.at_ms, activation.pos, reason)
-        self._expecting = True
-        self._expect(activation.at_ms)
+        self._storms.bind(ruleset.rules)
+        self._beginning = True
+        self._begin(activation.at_ms)
+        self._stand_still(activation.pos)
+
+    # --- alerts
+
+    def _stand_still(self, pos: int) -> None:
+        """A record that moves no time, but perhaps alerts."""
+        self._pass_on(np.array([pos], np.int64), lambda feed: np.array([self._marks.mark(feed)], np.int64))
+
+    def _pass_on(self, pos: Ints, mark_of: MarkOf) -> None:
+        """Take the steps of alerts that came of the records at ``pos``; rules over alerts see them, level by level."""
+        program = self._program
+        made = self._storms.pass_on(self._book.harvest())
+        self._made += made
+        if not program.alert_lanes:
+            return
+        # never back, also where a new rule set brings a feed that lags
+        wm = np.full(len(pos), self._alert_mark, np.int64)
+        if program.alert_sources:
+            np.maximum(wm, _least(program.alert_sources, mark_of), out=wm)
+        passage = Passage(pos, wm)
+        for level, lane in sorted(program.alert_lanes.items()):
+            arrived, on_time = self._arrived(lane, made, passage)
+            lane.run(arrived, on_time, passage)
+            for sequence, feeds in program.sequences:
+                if sequence.rule.level == level:
+                    if arrived is not None and on_time is not None and ALERT_FEED in feeds:
+                        sequence.arrive(ALERT_FEED, arrived, on_time, pos[arrived.cause], numbered=True)
+                    others = [feed for feed in feeds if feed != ALERT_FEED]
+                    sequence.release(Passage(pos, np.minimum(wm, _least(others, mark_of)) if others else wm))
+            more = self._storms.pass_on(self._book.harvest())
+            if more:
+                made = sorted([*made, *more], key=place_of)
+                self._made = sorted([*self._made, *more], key=place_of)
+        self._alert_mark = int(wm[-1])
+
+    def _arrived(
+        self, lane: Lane, made: list[Step], passage: Passage
+    ) -> tuple[Stretch, NDArray[np.bool_]] | tuple[None, None]:
+        """Transitions as events of the alert feed, and which of them are on time: they arrive with the record that caused them."""
+        if not made:
+            return None, None
+        frame = alert_events.frame_of([step.transition for step in made if step.transition], self._program.levels)
+        time = frame["time"].to_numpy()
+        cause = np.searchsorted(passage.pos, np.array([step.cause for step in made], np.int64))
+        before = np.concatenate(([self._alert_mark], passage.wm[:-1]))
+        on_time: NDArray[np.bool_] = time >= before[cause]
+        late = len(time) - int(np.count_nonzero(on_time))
+        if late:
+            self._add(ALERT_FEED, alert_events.SOURCE, "late", late)
+        self._frames += 1
+        return lane.arrive(frame.select(lane.reads), time, cause, self._frames, passage), on_time
 
     def snapshot(self) -> bytes:
         """All that is needed to go on from ``pos``."""
@@ -213,7 +276,9 @@ class Engine:
                 "program": self._program.state(),
                 "frames": self._frames,
                 "swept": self._swept,
-                "expecting": self._expecting,
+                "beginning": self._beginning,
+                "storms": self._storms.state(),
+                "alert_mark": self._alert_mark,
             }
         )
 
@@ -228,5 +293,13 @@ class Engine:
         engine._program.load(state["program"])
         engine._frames = state["frames"]
         engine._swept = state["swept"]
-        engine._expecting = state["expecting"]
+        engine._beginning = state["beginning"]
         return engine
+
+
+def _least(feeds: Sequence[str], mark_of: MarkOf) -> Ints:
+    """The least of some feeds' watermarks after each record."""
+    least = mark_of(feeds[0])
+    for feed in feeds[1:]:
+        least = np.minimum(least, mark_of(feed))
+    return least

@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from events.feeds import FeedCatalog
+from events.feeds import ALERT_FEED, FeedCatalog
 from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook
 from rules.keys import KeyIndex
 from rules.kinds.absent import Absent
+from rules.kinds.baseline import Baselined
 from rules.kinds.each import Each
+from rules.kinds.new import New
 from rules.kinds.runtime import Runtime
 from rules.kinds.sequence import Sequence
 from rules.kinds.window import Sliding, Windowed
 from rules.model import Aggregate, Rule, RuleSet
 from rules.panes import PaneTable
 from rules.plan import TEXT, FeedPlan
+from rules.seeing import seeing
+from rules.sessions import SessionTable
 from rules.sliding import SlidingTable
 from rules.stretch import ROW_BITS, Passage, Stretch
 from streams.release import Release
@@ -27,15 +31,17 @@ from streams.release import Release
 
 @dataclass
 class Lane:
-    """Everything that reads one feed."""
+    """Everything that reads one feed. ``name``: the feed's, or of the alert feed with the level of its readers."""
 
+    name: str
     feed: str
     plan: FeedPlan
     regions: KeyIndex
     keys: dict[tuple[str, ...], KeyIndex] = field(default_factory=dict)
     each: list[Each] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
-    panes: list[tuple[PaneTable, list[Windowed]]] = field(default_factory=list)
+    new: list[New] = field(default_factory=list)
+    panes: list[tuple[PaneTable | SessionTable, list[Windowed]]] = field(default_factory=list)
     sliding: list[tuple[SlidingTable, list[Sliding]]] = field(default_factory=list)
     release: Release = field(default_factory=Release)
 
@@ -46,11 +52,22 @@ class Lane:
     @property
     def ordered(self) -> bool:
         """Some rule needs the events in time order."""
-        return bool(self.absent or self.panes or self.sliding)
+        return bool(self.absent or self.new or self.panes or self.sliding)
+
+    @property
+    def shown(self) -> set[str]:
+        """The columns that transitions show of an event."""
+        showing: list[Each | New] = [*self.each, *self.new]
+        return {*TEXT, *(column for rule in showing for column in rule.text)}
+
+    @property
+    def reads(self) -> list[str]:
+        """The columns of a frame that anything here looks at."""
+        return sorted({*self.plan.reads(), *self.shown})
 
     def arrive(self, frame: pl.DataFrame, time: Ints, cause: Ints, number: int, passage: Passage) -> Stretch:
         """Compute the plan's columns for the feed's events of a batch. ``number`` names the frame in ``src``."""
-        text = frame.select({*TEXT, *(column for rule in self.each for column in rule.text)})
+        text = frame.select(sorted(self.shown), **self.plan.texts)
         src = (number << ROW_BITS) | np.arange(len(frame), dtype=np.int64)
         return Stretch(self.plan.compute(frame, time), time, cause, src, {number: text}, passage)
 
@@ -75,6 +92,8 @@ class Lane:
                 slider.pass_time(passage)
         for absent in self.absent:
             absent.take(released)
+        for new in self.new:
+            new.take(released)
 
 
 class Program:
@@ -93,44 +112,59 @@ class Program:
         self._users: dict[KeyIndex, list[Any]] = {}
         self._keep_ms: dict[KeyIndex, int] = {}
         self.forgotten = 0
-        for rule in self.rules:
-            for feed in rule.feeds:
-                if feed not in self.lanes:
-                    regions = KeyIndex(("region",))
-                    lane = Lane(feed, FeedPlan(feed, self.catalog), regions, {("region",): regions})
-                    self.lanes[feed] = lane
-        for rule in self.rules:
-            if rule.kind != "window":
+        #: by level from 1 up: what reads alerts, and the sequences that do
+        self.alert_lanes: dict[int, Lane] = {}
+        self.levels = {rule.id: rule.level for rule in self.rules if rule.level}
+        #: the feeds whose rules feed the alerts
+        self.alert_sources = sorted({feed for rule in self.rules if not rule.level for feed in rule.feeds})
+        rules = [seeing(rule) for rule in self.rules]
+        for rule in rules:
+            if rule.window is None:
                 self._add(rule)
-        self._add_windows([rule for rule in self.rules if rule.kind == "window"])
-        for feed, lane in self.lanes.items():
+        self._add_windows([rule for rule in rules if rule.window is not None])
+        for lane in (*self.lanes.values(), *self.alert_lanes.values()):
             for index in lane.keys.values():
-                self.parts[f"keys {feed} {index.name}"] = index
-            self.parts[f"release {feed}"] = lane.release
+                self.parts[f"keys {lane.name} {index.name}"] = index
+            self.parts[f"release {lane.name}"] = lane.release
         # keys first: what refers to them by code is loaded after
         self.parts = dict(sorted(self.parts.items(), key=lambda part: not part[0].startswith("keys ")))
-        self.reads = {feed: sorted({*lane.plan.reads(), *TEXT, *_shown(lane)}) for feed, lane in self.lanes.items()}
+        self.reads = {feed: lane.reads for feed, lane in self.lanes.items()}
+
+    def lane(self, feed: str, level: int) -> Lane:
+        """The lane of a rule's feed, made if it is the first to read it."""
+        lanes: dict[Any, Lane] = self.alert_lanes if feed == ALERT_FEED else self.lanes
+        place = level if feed == ALERT_FEED else feed
+        if place not in lanes:
+            regions = KeyIndex(("region",))
+            name = f"{feed} {level}" if feed == ALERT_FEED else feed
+            lanes[place] = Lane(name, feed, FeedPlan(feed, self.catalog), regions, {("region",): regions})
+        return lanes[place]
 
     def _add(self, rule: Rule) -> None:
         if rule.kind == "sequence":
             keys = KeyIndex(rule.by, f"{rule.id} {rule.version}")
-            plans = {feed: self.lanes[feed].plan for feed in rule.feeds}
+            plans = {feed: self.lane(feed, rule.level).plan for feed in rule.feeds}
             sequence = Sequence(rule, keys, self._book, plans)
             self.sequences.append((sequence, tuple(sorted(rule.feeds))))
             self.parts[f"keys {keys.name}"] = keys
             self._name(rule, sequence)
             return
-        lane = self.lanes[rule.feed]
-        keys = lane.index(rule.by)
-        if rule.kind == "each":
-            each = Each(rule, keys, self._book, lane.plan)
-            lane.each.append(each)
-            self._name(rule, each)
-        else:
-            self._track_regions(lane, rule)
-            absent = Absent(rule, keys, self._book, lane.plan, lane.regions)
-            lane.absent.append(absent)
-            self._name(rule, absent)
+        lane = self.lane(rule.feed, rule.level)
+        keys = lane.index(rule.alert_key)
+        match rule.kind:
+            case "each":
+                each = Each(rule, keys, self._book, lane.plan)
+                lane.each.append(each)
+                self._name(rule, each)
+            case "new":
+                new = New(rule, keys, self._book, lane.plan)
+                lane.new.append(new)
+                self._name(rule, new)
+            case _:
+                self._track_regions(lane, rule)
+                absent = Absent(rule, keys, self._book, lane.plan, lane.regions)
+                lane.absent.append(absent)
+                self._name(rule, absent)
 
     def _add_windows(self, rules: list[Rule]) -> None:
         """Rules over the same events, keys and windows share one table, whatever each measures."""
@@ -138,10 +172,12 @@ class Program:
         for rule in rules:
             where = rule.where.text if rule.where else ""
             hours = f" | {rule.only.text}" if rule.only else ""
-            groups.setdefault(f"{rule.feed} | {where} | {','.join(rule.by)} | {rule.window}{hours}", []).append(rule)
+            lane = self.lane(rule.feed, rule.level)
+            name = f"{lane.name} | {where} | {','.join(rule.by)} | {rule.window}{hours}"
+            groups.setdefault(name, []).append(rule)
         for name, group in groups.items():
             first = group[0]
-            lane = self.lanes[first.feed]
+            lane = self.lane(first.feed, first.level)
             keys = lane.index(first.by)
             aggregates: dict[str, Aggregate] = {
                 aggregate.key: aggregate
@@ -150,7 +186,7 @@ class Program:
                 for aggregate in measure.aggregates
             }
             assert first.window is not None
-            make = SlidingTable if first.window.shape == "sliding" else PaneTable
+            make = _TABLES[first.window.shape]
             table: Any = make(
                 mask=lane.plan.mask(first.where, first.only),
                 codes=lane.plan.key(keys),
@@ -167,7 +203,8 @@ class Program:
                     runtimes.append(Sliding(rule, keys, self._book))
                 else:
                     self._track_regions(lane, rule)
-                    runtimes.append(Windowed(rule, keys, self._book, lane.regions))
+                    kind = Baselined if rule.baseline else Windowed
+                    runtimes.append(kind(rule, keys, self._book, lane.regions))
                 self._name(rule, runtimes[-1])
             (lane.sliding if make is SlidingTable else lane.panes).append((table, runtimes))
 
@@ -198,7 +235,7 @@ class Program:
             renumbering = Renumbering(keep)
             for user in users:
                 user.renumber(renumbering)
-            for lane in self.lanes.values():
+            for lane in (*self.lanes.values(), *self.alert_lanes.values()):
                 if keys in lane.keys.values():
                     lane.release.renumber(f"@ {keys.name}", renumbering)
             keys.forget(renumbering)
@@ -214,5 +251,9 @@ class Program:
                 part.load(state[name])
 
 
-def _shown(lane: Lane) -> set[str]:
-    return {column for rule in lane.each for column in rule.text}
+_TABLES: dict[str, Any] = {
+    "tumbling": PaneTable,
+    "hopping": PaneTable,
+    "session": SessionTable,
+    "sliding": SlidingTable,
+}

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from rules.arrays import Ints, Renumbering
 from rules.jit import njit
-from rules.plan import TEXT
 from rules.stretch import ROW_BITS, ROW_MASK, Passage, Stretch
 
 
@@ -96,7 +95,7 @@ class Release:
     def state(self) -> dict[str, Any]:
         """The waiting rows, with their text gathered into one frame."""
         parts = [
-            self._frames[int(number)].select(TEXT).gather(self._src[self._src >> ROW_BITS == number] & ROW_MASK)
+            self._frames[int(number)][self._src[self._src >> ROW_BITS == number] & ROW_MASK]
             for number in np.unique(self._src >> ROW_BITS)
         ]
         order = np.argsort(self._src >> ROW_BITS, kind="stable")
@@ -104,7 +103,8 @@ class Release:
         place[order] = np.arange(len(order))
         buffer = io.BytesIO()
         if parts:
-            pl.concat(parts).write_ipc(buffer)
+            # frames from before and after a change of rules differ in what they keep
+            pl.concat(parts, how="diagonal").write_ipc(buffer)
         return {"time": self._time, "src": place, "columns": self._columns, "text": buffer.getvalue()}
 
     def load(self, state: dict[str, Any]) -> None:

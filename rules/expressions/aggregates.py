@@ -13,8 +13,6 @@ from rules.model import Aggregate, Type
 AGGREGATES = ("count", "sum", "avg", "min", "max", "stddev", "median", "quantile", "first", "last")
 #: How the tree calls ``count(distinct x)``.
 COUNT_DISTINCT = "count distinct"
-#: What is checked here but has no engine yet: ops, and "texts" for first and last of them.
-LATER = frozenset({"count_distinct", "median", "quantile", "texts"})
 
 _FLOATING = ("avg", "stddev", "median", "quantile")
 _OF_TEXTS = ("first", "last")
@@ -36,8 +34,6 @@ def aggregate(checker: Checker, node: exp.Expression, called: str, arguments: li
             return BAD
     elif len(arguments) != 1:
         return checker.report(node, f"{shown} takes one argument, not {len(arguments)}")
-    if op in LATER:
-        return checker.report(node, f"{shown} is not supported yet")
     argument = arguments[0]
     if isinstance(argument, exp.Star):
         if op != "count":
@@ -77,9 +73,6 @@ def _type_of(checker: Checker, argument: exp.Expression, op: str, value: Value) 
     if op in ("count", "count_distinct"):
         return "integer"
     if op in _OF_TEXTS and value.type == "string":
-        if "texts" in LATER:
-            checker.report(argument, f"{op} of a text is not supported yet")
-            return None
         return "string"
     if value.type not in ("number", "integer"):
         wanted = "number or a text" if op in _OF_TEXTS else "number"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from events.feeds import PHYSICAL
 from events.times import format_ms
 from events.transition import RANK, Evidence
 from rules.arrays import NEVER, Ints, Renumbering, grown
@@ -49,6 +50,7 @@ class Absent(Runtime):
         self._mask = plan.mask(rule.where)
         self._codes = plan.key(keys)
         self._regions = regions
+        self._types = {name: PHYSICAL[plan.catalog.field_type(rule.feed, name) or "string"] for name in rule.by}
         self._last: Ints = np.full(64, NEVER, np.int64)
         self._state: NDArray[np.int8] = np.zeros(64, np.int8)
         self._region: Ints = np.full(64, -1, np.int64)
@@ -56,8 +58,11 @@ class Absent(Runtime):
         self._next_due = -NEVER
         self._rank = max(RANK[name] for name, _ in rule.severity)
 
-    def expect(self, codes: list[int], at_ms: int) -> None:
-        """Keys that must report count as heard when the rule becomes active."""
+    def begin(self, at_ms: int) -> None:
+        """Keys that must report count as heard when the rule comes into force."""
+        if not self.rule.expect:
+            return
+        codes = [self.keys.code_of(key, self._types) for key in self.rule.expect]
         self._grow()
         for code in codes:
             if self._last[code] == NEVER:

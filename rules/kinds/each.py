@@ -7,7 +7,7 @@ from events.transition import Evidence
 from rules.book import AlertBook, Opening
 from rules.episodes import Change, Evaluations
 from rules.keys import KeyIndex
-from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, event_value
+from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, Shown, event_value
 from rules.model import Rule
 from rules.plan import FeedPlan
 from rules.stretch import Stretch
@@ -20,12 +20,8 @@ class Each(EpisodeRuntime):
         self._codes = plan.key(keys)
         self._verdict = plan.verdict(rule)
         self._clear = plan.mask(rule.clear)
-        #: name shown -> (column, is a time)
-        self._shown = {
-            name: (plan.catalog.column(rule.feed, name), plan.catalog.field_type(rule.feed, name) == "time")
-            for name in rule.shown
-        }
-        self.text = tuple(column for column, _ in self._shown.values())
+        self._shown = Shown(rule, plan.catalog)
+        self.text = self._shown.columns
 
     def take(self, stretch: Stretch) -> None:
         """All events of the feed as they came, late ones too."""
@@ -53,15 +49,11 @@ class Each(EpisodeRuntime):
 
     def _describe(self, stretch: Stretch, row: int, change: Change) -> Opening:
         when = format_ms(change.at)
-        measures = {}
-        for name, (column, is_time) in self._shown.items():
-            value = stretch.value(row, column)
-            measures[name] = format_ms(value) if is_time and value is not None else value
         return Opening(
             at_ms=change.at,
             severity=SEVERITY_OF[change.rank],
             region=event_value(stretch, row, "region"),
             subject=event_value(stretch, row, "subject"),
-            measures=measures,
+            measures=self._shown.values(stretch, row),
             evidence=Evidence(self.rule.feed, self.key(change.code), when, when, (str(stretch.value(row, "id")),)),
         )

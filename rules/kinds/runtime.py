@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from events.feeds import FeedCatalog
+from events.times import format_ms
 from events.transition import SEVERITIES, Key
 from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook, Opening
@@ -34,6 +36,9 @@ class Runtime(ABC):
         self.keys = keys
         self.book = book
         self.keyless = 0
+
+    def begin(self, at_ms: int) -> None:  # noqa: B027 - most kinds need not know
+        """The rule came into force: at its activation, in a replay at the first event. May be called again."""
 
     @abstractmethod
     def resolve(self, alert: str) -> None:
@@ -175,6 +180,25 @@ class EpisodeRuntime(Runtime):
         self._alert_of = dict(state["alert_of"])
         self._code_of = dict(state["code_of"])
         self.keyless = state["keyless"]
+
+
+class Shown:
+    """The fields of an event that its alert shows."""
+
+    def __init__(self, rule: Rule, catalog: FeedCatalog) -> None:
+        #: name shown -> (column, is a time)
+        self._fields = {
+            name: (catalog.column(rule.feed, name), catalog.field_type(rule.feed, name) == "time")
+            for name in rule.shown
+        }
+        self.columns = tuple(column for column, _ in self._fields.values())
+
+    def values(self, stretch: Stretch, row: int) -> dict[str, Any]:
+        shown = {}
+        for name, (column, is_time) in self._fields.items():
+            value = stretch.value(row, column)
+            shown[name] = format_ms(value) if is_time and value is not None else value
+        return shown
 
 
 def event_value(stretch: Stretch, row: int, column: str) -> str | None:

@@ -13,17 +13,22 @@ from events.transition import Evidence
 from rules.arrays import Bools, Ints, Renumbering
 from rules.book import AlertBook, Opening
 from rules.keys import KeyIndex
-from rules.kinds.runtime import Runtime, event_value
+from rules.kinds.matches import Matches
+from rules.kinds.runtime import event_value
 from rules.model import Expr, Rule
 from rules.plan import FeedPlan
 from rules.stretch import Passage, Stretch
 
 
 class Candidate(NamedTuple):
-    """An event that matches a step or an ``unless``. ``roles``: bit 2i for step i, bit 2i+1 for the unless before step i."""
+    """An event that matches a step or an ``unless``. ``roles``: bit 2i for step i, bit 2i+1 for the unless before step i.
+
+    ``turn``: transitions of alerts have the position of the record that caused them; they come after its event, in their order.
+    """
 
     time: int
     pos: int
+    turn: int
     code: int
     roles: int
     id: str
@@ -40,7 +45,7 @@ class _Partial:
     subject: str | None
 
 
-class Sequence(Runtime):
+class Sequence(Matches):
     def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plans: dict[str, FeedPlan]) -> None:
         super().__init__(rule, keys, book)
         assert rule.within_ms is not None
@@ -61,12 +66,13 @@ class Sequence(Runtime):
         self._waiting: list[Candidate] = []  # not yet released, a heap by (time, pos)
         self._partials: dict[int, _Partial] = {}  # by code
         self._due: list[tuple[int, int]] = []  # (start + within, code), a heap; may name partials that are gone
-        self._clearing: list[tuple[int, str]] = []  # (opened + clear_after, alert), a heap
-        self._open: dict[str, None] = {}
         self._last_absent = rule.sequence[-1].absent
 
-    def arrive(self, feed: str, stretch: Stretch, on_time: Bools, positions: Ints) -> None:
-        """On-time events of one of the rule's feeds, in arrival order, to be released by the least of the feeds' watermarks."""
+    def arrive(self, feed: str, stretch: Stretch, on_time: Bools, positions: Ints, *, numbered: bool = False) -> None:
+        """On-time events of one of the rule's feeds, in arrival order, to be released by the least of the feeds' watermarks.
+
+        ``numbered``: several may have one position.
+        """
         roles_column, codes_column = self._columns[feed]
         roles, codes = stretch.columns[roles_column], stretch.columns[codes_column]
         matching = np.flatnonzero((roles != 0) & on_time)
@@ -77,6 +83,7 @@ class Sequence(Runtime):
             candidate = Candidate(
                 int(stretch.time[row]),
                 int(positions[row]),
+                row + 1 if numbered else 0,
                 int(codes[row]),
                 int(roles[row]),
                 str(stretch.value(row, "id")),
@@ -135,11 +142,7 @@ class Sequence(Runtime):
             del self._partials[code]
             if self._last_absent and partial.step == len(self.rule.sequence) - 1:
                 self._match(code, partial, due, passage.position(int(passage.passed(due))))
-        while self._clearing and self._clearing[0][0] < now:
-            due, alert = heapq.heappop(self._clearing)
-            if self._open.pop(alert, 0) is None:
-                cause = passage.position(int(passage.passed(due)))
-                self.book.close(alert, due, auto_resolve=self.rule.auto_resolve, cause=cause)
+        self.clear_before(now, passage)
 
     def _match(self, code: int, partial: _Partial, at_ms: int, cause: int) -> None:
         key = self.key(code)
@@ -151,18 +154,7 @@ class Sequence(Runtime):
             measures={},
             evidence=Evidence(self.rule.feed, key, format_ms(partial.start), format_ms(at_ms), tuple(partial.events)),
         )
-        alert = self.book.open(self.rule, key, opening, cause=cause)
-        if alert is None:
-            return
-        self._open[alert] = None
-        if self.rule.clear_after_ms is not None:
-            heapq.heappush(self._clearing, (at_ms + self.rule.clear_after_ms, alert))
-
-    def resolve(self, alert: str) -> None:
-        self._open.pop(alert, None)
-
-    def alerts(self) -> list[str]:
-        return list(self._open)
+        self.match(key, opening, cause)
 
     def busy(self) -> Ints:
         return np.array([*self._partials, *(candidate.code for candidate in self._waiting)], np.int64)
@@ -176,19 +168,14 @@ class Sequence(Runtime):
         heapq.heapify(self._due)
 
     def state(self) -> dict[str, Any]:
-        return {
+        return super().state() | {
             "waiting": [list(candidate) for candidate in self._waiting],
             "partials": [[code, p.start, p.step, p.events, p.region, p.subject] for code, p in self._partials.items()],
             "due": [list(entry) for entry in self._due],
-            "clearing": [list(entry) for entry in self._clearing],
-            "open": list(self._open),
-            "keyless": self.keyless,
         }
 
     def load(self, state: dict[str, Any]) -> None:
+        super().load(state)
         self._waiting = [Candidate(*row) for row in state["waiting"]]
         self._partials = {row[0]: _Partial(*row[1:]) for row in state["partials"]}
         self._due = [tuple(entry) for entry in state["due"]]
-        self._clearing = [tuple(entry) for entry in state["clearing"]]
-        self._open = dict.fromkeys(state["open"])
-        self.keyless = state["keyless"]

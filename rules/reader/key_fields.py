@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from events.feeds import ALERT_FEED
 from rules.errors import did_you_mean
 from rules.model import Kind, Step
 from rules.reader.reading import Reading
@@ -29,9 +28,6 @@ def known_feed(reading: Reading, node: Node) -> str:
     """The feed that the node names, empty after a report."""
     name = node.text if isinstance(node, Scalar) else ""
     known = reading.catalog.readable
-    if name == ALERT_FEED:
-        reading.report.at(node, "rules over alerts are not supported yet")
-        return ""
     if name in known:
         return name
     reading.report.at(node, f"unknown feed {name[:40]!r}", did_you_mean(name, known) or f"there are {', '.join(known)}")

@@ -163,7 +163,7 @@ def _window_meaning(window: Window | None) -> list[object] | None:
 
 
 def _kind(reading: Reading) -> Kind | None:
-    later = [reading.keys[name][0] for name in (*LATER, "new", "baseline") if name in reading.keys]
+    later = [reading.keys[name][0] for name in LATER if name in reading.keys]
     for key in later:
         reading.report.at(key, f"{key.text} is not supported yet")
     if later:

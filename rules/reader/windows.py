@@ -34,9 +34,6 @@ def read_window(reading: Reading) -> Window | None:
     given = {name.text: (name, node) for name, node in value}
     shapes = [name for name in SHAPES if name in given]
     for name, _ in value:
-        if name.text in ("session", "max"):
-            report.at(name, "session windows are not supported yet")
-            return None
         if name.text not in (*SHAPES, *_SECOND):
             hint = did_you_mean(name.text, (*SHAPES, *_SECOND)) or "tumbling, hopping (with every), sliding or session"
             report.at(name, f"unknown key {name.text!r} in window", hint)
