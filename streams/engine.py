@@ -85,7 +85,7 @@ class Engine:
 
     def begin(self, at_ms: int) -> None:
         """The rules come into force at this time, and not with the first event: keys that must report are heard then."""
-        self._expect(at_ms)
+        self._begin(at_ms)
 
     def step(self, records: Sequence[Record]) -> Outcome:
         """Take records in log order."""

@@ -314,9 +314,8 @@ def test_counts_and_sums_of_integers_are_integers():
     assert compile_measure("n", "avg(n)", SCOPE, zone_ms=ZONE_MS)[0].expr.type == "number"
 
 
-def test_distinct_values_and_quantiles_have_keys_of_their_own(monkeypatch):
+def test_distinct_values_and_quantiles_have_keys_of_their_own():
     """The share of a quantile and the word distinct are part of what is computed; a field may be called distinct."""
-    monkeypatch.setattr("rules.expressions.aggregates.LATER", frozenset())
 
     def aggregates(text: str, scope: Scope = SCOPE) -> list[tuple[str, float | None, str]]:
         measure, _ = compile_measure("m", text, scope, zone_ms=ZONE_MS)
@@ -332,9 +331,8 @@ def test_distinct_values_and_quantiles_have_keys_of_their_own(monkeypatch):
     assert aggregates("sum(distinct)", Scope({"distinct": "number"}, "x")) == [("sum", None, 'sum("distinct":number)')]
 
 
-def test_a_text_can_be_the_first_or_the_last(monkeypatch):
+def test_a_text_can_be_the_first_or_the_last():
     """Such a measure is a text itself, or is made a number by what is asked of it."""
-    monkeypatch.setattr("rules.expressions.aggregates.LATER", frozenset())
     measure, _ = compile_measure("m", "upper(first(s)) || last(u)", SCOPE, zone_ms=ZONE_MS)
     keys = [a.key for a in measure.aggregates]
     frame = pl.DataFrame({keys[0]: ["a", None], keys[1]: ["b", "c"]})
@@ -398,9 +396,8 @@ def test_what_has_no_engine_yet(text, what):
         ("avg(nope)", 4, "unknown name nope: the feed x has no such field"),
     ],
 )
-def test_a_measure_that_is_none(text, offset, message, monkeypatch):
+def test_a_measure_that_is_none(text, offset, message):
     """Each fault of a measure stands at its place."""
-    monkeypatch.setattr("rules.expressions.aggregates.LATER", frozenset())
     with pytest.raises(ExpressionErrors) as caught:
         compile_measure("m", text, SCOPE, zone_ms=ZONE_MS)
     assert (caught.value.faults[0].offset, caught.value.faults[0].message) == (offset, message)

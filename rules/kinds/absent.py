@@ -67,7 +67,7 @@ class Absent(Runtime):
         for code in codes:
             if self._last[code] == NEVER:
                 self._last[code] = at_ms
-        self._next_due = min(self._next_due, at_ms + self._size)
+        self._next_due = min(self._next_due, self._due(at_ms))
 
     def take(self, stretch: Stretch) -> None:
         """Released rows; then whatever is missing by the watermark."""
@@ -87,8 +87,9 @@ class Absent(Runtime):
         for i, last, state, region in out[:found].tolist():
             row = int(rows[i])
             code, when = int(codes[i]), int(time[i])
-            if state == HEARD:  # the whole absence lies between two events of this stretch
-                self._open(code, last, region, stretch)
+            due = self._due(last)
+            if state == HEARD and due < when:  # the whole absence lies between two events of this stretch
+                self._open(code, last, due, region, stretch)
                 self._state[code] = HEARD
             alert = self._alert_of.pop(code, None)
             if alert is None:
@@ -105,7 +106,12 @@ class Absent(Runtime):
                 cause=stretch.passage.position(int(stretch.cause[row])),
             )
         # a key heard for the first time may be due before all others
-        self._next_due = min(self._next_due, int(time[0]) + self._size)
+        self._next_due = min(self._next_due, self._due(int(time[0])))
+
+    def _due(self, last: int) -> int:
+        """When the absence of what was heard last then is told: as it falls due, or when the rule's hours begin next."""
+        due = last + self._size
+        return due if self.rule.only is None else self.rule.only.next_begin(due)
 
     def _watch(self, stretch: Stretch) -> None:
         now = stretch.passage.end
@@ -113,14 +119,14 @@ class Absent(Runtime):
             return
         last = self._last[: self.keys.size]
         waiting = (self._state[: self.keys.size] == HEARD) & (last != NEVER)
-        due = np.flatnonzero(waiting & (last + self._size < now))
-        for code in due.tolist():
-            self._open(code, int(last[code]), int(self._region[code]), stretch)
-        waiting[due] = False
-        self._next_due = int(last[waiting].min()) + self._size if waiting.any() else -NEVER
+        for code in np.flatnonzero(waiting & (last + self._size < now)).tolist():
+            due = self._due(int(last[code]))
+            if due < now:
+                self._open(code, int(last[code]), due, int(self._region[code]), stretch)
+                waiting[code] = False
+        self._next_due = self._due(int(last[waiting].min())) if waiting.any() else -NEVER
 
-    def _open(self, code: int, last: int, region: int, stretch: Stretch) -> None:
-        when = last + self._size
+    def _open(self, code: int, last: int, when: int, region: int, stretch: Stretch) -> None:
         evidence = Evidence(self.rule.feed, self.key(code), format_ms(last), format_ms(when))
         cause = stretch.passage.position(int(stretch.passage.passed(when)))
         alert = self.book.open(self.rule, self.key(code), self._opening(when, region, evidence), cause=cause)

@@ -37,7 +37,7 @@ class New(Matches):
 
     def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan) -> None:
         super().__init__(rule, keys, book)
-        self._mask = plan.mask(rule.where)
+        self._mask = plan.mask(rule.where, rule.only)
         self._codes = plan.key(keys)
         self._rank = plan.verdict(rule)
         self._shown = Shown(rule, plan.catalog)
