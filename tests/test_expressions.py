@@ -355,22 +355,6 @@ def test_names_beside_the_aggregates():
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("count(distinct s)", "count(distinct ...)"),
-        ("median(a)", "median"),
-        ("quantile(a, 0.5)", "quantile"),
-        ("first(s)", "first of a text"),
-    ],
-)
-def test_what_has_no_engine_yet(text, what):
-    """It is said so."""
-    with pytest.raises(ExpressionErrors) as caught:
-        compile_measure("m", text, SCOPE, zone_ms=ZONE_MS)
-    assert caught.value.faults[0].message == f"{what} is not supported yet"
-
-
-@pytest.mark.parametrize(
     ("text", "offset", "message"),
     [
         ("a + 1", 0, "a must stand inside of an aggregate"),

@@ -31,7 +31,11 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(json.loads(json.dumps(shape)))
 
 
-@pytest.mark.parametrize("path", sorted(path for path in packs_directory().rglob("*.yaml") if not path.name.endswith(".test.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in packs_directory().rglob("*.yaml") if not path.name.endswith(".test.yaml")),
+    ids=lambda path: path.name,
+)
 def test_the_packs_are_valid(validator, path):
     """Every file that comes with the program."""
     errors = list(validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8"))))
