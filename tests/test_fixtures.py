@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from random import Random
 
+import polars as pl
 import pytest
 
-from events.times import parse_instant
+from events.decode import Decoder
+from events.record import EventBatch, Record, Tick
+from events.times import format_ms, parse_instant
 from fengsui.workbench.coverage import Coverage, cover
 from fengsui.workbench.fixture import Fixture
 from fengsui.workbench.fixture_reader import read_fixtures
@@ -16,6 +21,7 @@ from fengsui.workbench.trials import run_trials
 from rules.errors import RuleErrors
 from rules.load import load_rules
 from rules.model import RuleSet
+from streams.engine import Engine
 
 ZONE_MS = 28_800_000
 RULES = """
@@ -40,10 +46,18 @@ rules:
     when: mean > 10
     severity: yellow
 
+  - id: t.hop
+    title: {zh: 均值, en: Mean}
+    feed: sensor
+    window: {hopping: 3m, every: 1m}
+    measure: {mean: avg(value), n: count(*)}
+    when: mean > 12
+    severity: yellow
+
   - id: t.silent
     title: {zh: 中断, en: Silent}
     feed: sensor
-    absent: 30m
+    absent: 5m
     expect: [甲]
     severity: yellow
 
@@ -441,7 +455,7 @@ def test_an_alert_is_looked_at_up_to_until(ruleset):
 
 def test_keys_that_must_report_are_waited_for_from_the_start(ruleset):
     """`expect` of an absent rule counts from the moment the rules come into force."""
-    assert play(ruleset, "rule: t.silent\nevents: []\nuntil: 30m\nexpect: [{opens: 30m, key: 甲}]").passed
+    assert play(ruleset, "rule: t.silent\nevents: []\nuntil: 5m\nexpect: [{opens: 5m, key: 甲}]").passed
 
 
 def test_a_rule_that_is_off_can_be_tested(ruleset):
@@ -502,6 +516,52 @@ def test_the_same_id_twice_is_one_event(ruleset):
     assert verdict.duplicate == 1
 
 
+def ticking(ruleset: RuleSet, fixture: Fixture) -> list[tuple[str, str, str, str]]:
+    """The fixture's events as a live system takes them: one by one, and a tick whenever a second passed without one."""
+    rules = tuple(rule for rule in ruleset.rules if rule.id in fixture.rules)
+    engine = Engine(replace(ruleset, rules=rules))
+    engine.begin(fixture.timeline.start_ms)
+    pos, made = 0, []
+    puts = sorted(fixture.puts, key=lambda put: put.receipt_ms)
+    for second in range(fixture.timeline.start_ms, fixture.until_ms + 120_000, 1000):
+        records: list[Record] = []
+        if not puts or puts[0].receipt_ms > second or puts[0].time_ms < second:
+            pos += 1
+            records.append(Tick(pos, second))
+        while puts and puts[0].receipt_ms <= second:
+            put = puts.pop(0)
+            pos += 1
+            frame = Decoder(ruleset.catalog).decode(put.line).frame
+            records.append(EventBatch(frame, pl.Series([pos]), pl.Series([put.receipt_ms])))
+        for record in records:
+            made += engine.step([record]).transitions
+    last = format_ms(fixture.until_ms)
+    return sorted((t.rule, t.at, t.type, str(t.measures)) for t in made if t.at <= last)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_fixture_makes_what_a_live_system_would(ruleset, seed):
+    """Ticks that cannot change anything are left out, and only those."""
+    noise = Random(seed)
+    entries = [
+        f"{{feed: sensor, at: {noise.randrange(600)}s, subject: {noise.choice('甲乙')}, value: {noise.randrange(30)}, "
+        f"delay: {noise.choice([0, 0, 0, 3, 6, 59, 64, 66, 90, 200])}s}}"
+        for _ in range(25)
+    ]
+    others = [f"{{at: {noise.randrange(600)}s, feed: complaint, category: 食品安全}}" for _ in range(3)]
+    body = f"""
+rules: [t.hop, t.over, t.silent, t.confirmed]
+events: [{", ".join([*entries, *others])}]
+until: 20m
+expect: nothing
+"""
+    (fixture,) = read(ruleset, body)
+    happened = [row.transition for row in Stage(ruleset).run(fixture).rows]
+    whole = [entry for entry in ticking(ruleset, fixture) if entry[2] != "updated"]
+    assert sorted((t.rule, t.at, t.type, str(t.measures)) for t in happened) == whole
+    assert len(whole) > 3
+
+
 # --- many
 
 
@@ -536,3 +596,14 @@ def test_coverage_names_what_no_fixture_shows(ruleset):
         "  没有用例到达的分级 · rungs that none reaches: t.over red",
         "  每个用例都到达的分级 · rungs that all reach: t.over orange",
     ]
+
+
+def test_rules_of_one_text_count_as_one(ruleset):
+    """A template for three hundred outfalls needs one fixture that fires and one that does not."""
+    over = next(rule for rule in ruleset.rules if rule.id == "t.over")
+    many = replace(ruleset, rules=tuple(replace(over, id=f"t.over-{number}") for number in range(300)))
+    head = HEAD.replace("t.over", "t.over-7")
+    fires, quiet = "events: [{value: [11, 21]}]\nexpect: [{opens: 0m}, {escalates: 1m}]", "events: []\nexpect: nothing"
+    fixtures = [*read(many, fires, head), *read(many, quiet, head)]
+    made = cover(many.rules, [trial.verdict for trial in run_trials(fixtures, many, processes=1)])
+    assert made == Coverage(1, 2, (), (), (), ())

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fengsui.workbench.trial import Verdict
-from rules.model import Rule
+from rules.model import Place, Rule
 
 
 @dataclass(frozen=True)
 class Coverage:
     """What is left to show. What a fixture expects counts, whether it passes or not.
 
-    ``unfired`` and ``unquiet``: rules without a fixture that fires, or that does not. ``unreached`` and ``unspared``: (rule,
+    Rules that one text makes, a template for each row of a table, count as one: the first of them stands for all. ``unfired`` and ``unquiet``: rules without a fixture that fires, or that does not. ``unreached`` and ``unspared``: (rule,
     severity) of the rungs that no fixture reaches, or that none leaves out. ``rungs``: those of all ladders.
     """
 
@@ -30,17 +30,23 @@ class Coverage:
 
 
 def cover(rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> Coverage:
+    first: dict[Place, Rule] = {}
+    for rule in rules:
+        first.setdefault(rule.place, rule)
+    texts = {rule.id: first[rule.place].id for rule in rules}
     #: rule -> the severities that each of its fixtures reaches, none where it stays quiet
-    shown: dict[str, list[frozenset[str]]] = {rule.id: [] for rule in rules}
+    shown: dict[str, list[frozenset[str]]] = {rule.id: [] for rule in first.values()}
     for verdict in verdicts:
-        for name in shown.keys() & set(verdict.fixture.rules):
-            shown[name].append(_reached(verdict, name))
-    ladders = [(rule.id, severity) for rule in rules if len(rule.severity) > 1 for severity, _ in rule.severity]
+        for name in texts.keys() & set(verdict.fixture.rules):
+            shown[texts[name]].append(_reached(verdict, name))
+    ladders = [
+        (rule.id, severity) for rule in first.values() if len(rule.severity) > 1 for severity, _ in rule.severity
+    ]
     return Coverage(
-        rules=len(rules),
+        rules=len(shown),
         rungs=len(ladders),
-        unfired=tuple(rule.id for rule in rules if not any(shown[rule.id])),
-        unquiet=tuple(rule.id for rule in rules if frozenset() not in shown[rule.id]),
+        unfired=tuple(rule for rule in shown if not any(shown[rule])),
+        unquiet=tuple(rule for rule in shown if frozenset() not in shown[rule]),
         unreached=tuple(rung for rung in ladders if not any(rung[1] in reached for reached in shown[rung[0]])),
         unspared=tuple(rung for rung in ladders if all(rung[1] in reached for reached in shown[rung[0]])),
     )

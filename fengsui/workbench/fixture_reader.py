@@ -253,7 +253,7 @@ class _TestReader:
         acts_ms = max((deed.at_ms for deed in deeds), default=last_ms)
         expected_ms = max((e.moment.to_ms for e in expectations if e.moment), default=last_ms)
         if "until" not in self.keys:
-            reach_ms = max(span_ms(rule, self.known) for rule in self.rules)
+            reach_ms = max(span_ms(rule, self.known, series.feeds) for rule in self.rules)
             return max(last_ms + reach_ms, acts_ms, expected_ms)
         node = self.keys["until"][1]
         until_ms = self._moment(node, "until")
@@ -356,7 +356,7 @@ class _TestReader:
         if "key" not in keys:
             return ()
         node = keys["key"][1]
-        names = (*rule.by, *getattr(rule, "new", ()))
+        names = (*rule.by, *rule.new)
         if not isinstance(node, MapNode):
             if len(names) == 1:
                 return self._wants(((names[0], node),))

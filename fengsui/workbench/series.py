@@ -46,6 +46,7 @@ class SeriesReader:
         self, timeline: Timeline, catalog: FeedCatalog, feed: str | None, shared: Keys, faults: Faults
     ) -> None:
         self.puts: list[Put] = []
+        self.feeds: set[str] = set()
         self._timeline = timeline
         self._catalog = catalog
         self._feed = feed
@@ -72,6 +73,7 @@ class SeriesReader:
         if times_ms is None:
             return
         self._last_ms = times_ms[-1]
+        self.feeds.add(feed)
         self._put(feed, times_ms, delay_ms, {name: value for name, (_, value) in values.items()})
 
     # --- what the entry says of its events

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from events.decode import Decoder
+from events.feeds import ALERT_FEED
 from events.record import Act, End, EventBatch, Record, Tick
 from events.times import parse_instant
 from events.transition import Transition
@@ -71,7 +72,7 @@ class Stage:
         found: dict[Expectation, Judged] = {}
         for name in sorted({expectation.rule for expectation in missing}):
             bare = probe(self._rules[name])
-            if bare is None or "alert" in bare.feeds:
+            if bare is None or ALERT_FEED in bare.feeds:
                 continue
             run = _Run(replace(self._ruleset, rules=(bare,)), self._decoder, replace(fixture, deeds=()))
             run.play(self._settle_ms, None)
@@ -82,7 +83,7 @@ class Stage:
     def _cast(self, fixture: Fixture) -> RuleSet:
         """The rules that play: those tested, also where they are off; with one over alerts, all whose alerts it may see."""
         tested = [self._rules[name] for name in fixture.rules]
-        playing = self._ruleset.rules if any("alert" in rule.feeds for rule in tested) else tested
+        playing = self._ruleset.rules if any(ALERT_FEED in rule.feeds for rule in tested) else tested
         awake = tuple(_awake(rule) if rule.id in fixture.rules else rule for rule in playing)
         return replace(self._ruleset, rules=tuple(sorted(awake, key=lambda rule: rule.id)))
 
