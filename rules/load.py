@@ -9,17 +9,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
-from rules.errors import RuleError, RuleErrors, did_you_mean
+from rules.errors import RuleError, RuleErrors
 from rules.files import read_text
 from rules.graph import Naming, arranged
 from rules.model import Rule, RuleSet
 from rules.reader.reading import Report, Setting
 from rules.reader.rule import read_rule
+from rules.rule_file import COMMON_FILE, read_rule_file
 from rules.tables import Tables, read_below, read_from
+from rules.templates import MAX_FAULTY, Faults, Made, made_of
 from rules.versions import bundle_version
-from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar, parse_yaml
+from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar
 from rules.yaml_source import Mapping as MapNode
-from rules.yaml_source import Sequence as SeqNode
 
 FEEDS_FILE = "feeds.yaml"
 DEFAULT_ZONE = "Asia/Shanghai"
@@ -101,7 +102,7 @@ def _read_tree(directory: Path) -> tuple[dict[str, str], list[RuleError]]:
     errors: list[RuleError] = []
     texts: dict[str, str] = {}
     if directory.is_file():
-        paths = [directory, directory.parent / FEEDS_FILE]
+        paths = [directory, directory.parent / FEEDS_FILE, directory.parent / COMMON_FILE]
         named = {path.name: path for path in paths if path.is_file()}
     elif directory.is_dir():
         named = dict(_walk(directory, errors))
@@ -150,28 +151,41 @@ def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleErr
     rules: list[Rule] = []
     namings: dict[str, list[Naming]] = {}
     places: dict[str, str] = {}
-    for name, text in files.items():
-        report = Report(name)
-        try:
-            nodes = _rules_of(text, report)
-        except RuleErrors as error:
-            errors += [*report.errors, *error.errors]
-            continue
-        if len(rules) + len(nodes) > MAX_RULES:
-            report.errors.append(RuleError(name, 1, 1, f"more than {MAX_RULES:,} rules in all"))
-            nodes = ()
-        for node in nodes:
-            read = read_rule(node, report, setting)
+    for node, made in _made(files, setting.tables, errors):
+        faults = Faults()
+        for instance in made.instances:
+            read = read_rule(instance.node, instance.report, setting)
             if read is not None:
                 rules.append(read[0])
                 namings[read[0].id] = read[1]
-            _check_unique(node, report, places)
-        errors += report.errors
+            _check_unique(instance.node, node, instance.report, places)
+            faults.add(instance)
+            if faults.rules == MAX_FAULTY:
+                break
+        errors += faults.errors()
     # where a rule could not be read, it would be missed by the rules that name it
     return rules if errors else arranged(rules, namings, errors)
 
 
-def _check_unique(node: Node, report: Report, places: dict[str, str]) -> None:
+def _made(files: Mapping[str, str], tables: Tables, errors: list[RuleError]) -> list[tuple[Node, Made]]:
+    """Each node of ``rules:`` in all files, with the rules that are made of it. Nothing where there are too many."""
+    common = read_rule_file(COMMON_FILE, files[COMMON_FILE]) if COMMON_FILE in files else None
+    found: list[tuple[Node, Made]] = []
+    count = 0
+    for name, text in files.items():
+        file = common if common and name == COMMON_FILE else read_rule_file(name, text, common)
+        for node in file.rules:
+            made = made_of(node, file, tables)
+            count += made.count
+            if count > MAX_RULES:
+                errors.append(RuleError(name, node.line, node.column, f"more than {MAX_RULES:,} rules in all"))
+                return []
+            found.append((node, made))
+        errors += file.report.errors
+    return found
+
+
+def _check_unique(node: Node, written: Node, report: Report, places: dict[str, str]) -> None:
     """Reports an id that another rule has, even where one of the two has other faults."""
     found = node.get("id") if isinstance(node, MapNode) else None
     if not isinstance(found, Scalar):
@@ -179,30 +193,4 @@ def _check_unique(node: Node, report: Report, places: dict[str, str]) -> None:
     if found.text in places:
         report.at(found, f"the id {found.text} is taken", f"by the rule at {places[found.text]}")
     else:
-        places[found.text] = f"{report.file}:{found.line}"
-
-
-def _rules_of(text: str, report: Report) -> tuple[Node, ...]:
-    root = parse_yaml(text, report.file, report.errors)
-    if root is None or (isinstance(root, Scalar) and root.is_null):
-        return ()
-    if isinstance(root, SeqNode):
-        report.at(root, "a file of rules begins with rules:", "put rules: above the list")
-        return ()
-    if not isinstance(root, MapNode):
-        report.at(root, "a file of rules begins with rules:")
-        return ()
-    for key, _ in root:
-        if key.text != "rules":
-            report.at(
-                key,
-                f"unknown key {key.text!r}",
-                did_you_mean(key.text, ["rules"]) or "a file holds a list under rules:",
-            )
-    listed = root.get("rules")
-    if listed is None or (isinstance(listed, Scalar) and listed.is_null):
-        return ()
-    if not isinstance(listed, SeqNode):
-        report.at(listed, "rules must be a list", "each rule begins with - id:")
-        return ()
-    return listed.items
+        places[found.text] = f"{report.file}:{written.line}"

@@ -36,6 +36,7 @@ class Scalar:
     column: int
     #: what the scalar looks like in the file, for finding a place inside it
     raw: str = field(repr=False, default="")
+    file: str = field(repr=False, default="")
 
     @property
     def plain(self) -> bool:
@@ -77,6 +78,7 @@ class Sequence:
     items: tuple[Node, ...]
     line: int
     column: int
+    file: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Mapping:
     line: int
     column: int
     flow: bool = False
+    file: str = field(repr=False, default="")
 
     def __iter__(self) -> Iterator[tuple[Scalar, Node]]:
         return iter(self.entries)
@@ -178,13 +181,13 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             style = event.style if event.style in ("'", '"', "|", ">") else ""
             raw = self.text[begin:end]
-            node = Scalar(event.value, style, line, column, raw)
+            node = Scalar(event.value, style, line, column, raw, self.file)
         elif isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
             while not self._loader.check_event(yaml.SequenceEndEvent):
                 items.append(self._node(depth + 1))
             self._loader.get_event()
-            node = Sequence(tuple(items), line, column)
+            node = Sequence(tuple(items), line, column, self.file)
         else:
             node = self._mapping(depth, line, column, flow=bool(event.flow_style))
         if anchor is not None:
@@ -216,7 +219,7 @@ class _Composer:
             seen[key.text] = key
             entries.append((key, value))
         self._loader.get_event()
-        return Mapping(tuple(entries), line, column, flow)
+        return Mapping(tuple(entries), line, column, flow, self.file)
 
     def _alias(self, event: Any) -> Node:
         if event.anchor in self._open:
@@ -276,7 +279,7 @@ def _yaml_hint(message: str) -> str:
     if "mapping values are not allowed" in message:
         return "a text with ': ' in it must be quoted"
     if "',' or '" in message:
-        return "within {...} and [...] an expression with a comma must stand in quotes"
+        return "within {...} and [...] an expression with a comma or ${...} must stand in quotes"
     if "did not find expected" in message or "could not find expected" in message:
         return "look for a missing quote, bracket or indentation; a text that begins with a quote or { must be quoted as a whole"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import polars as pl
 
@@ -20,11 +21,16 @@ _SAMPLES: dict[str, pl.Series] = {
 }
 
 
+@lru_cache(1024)
+def _sample(columns: tuple[tuple[str, str], ...]) -> pl.DataFrame:
+    return pl.DataFrame({column: _SAMPLES[dtype] for column, dtype in columns} or {" ": [None] * 4})
+
+
 def finish(text: str, value: Value, type_: Type, dtypes: Mapping[str, pl.DataType]) -> Expr:
     """The value as Polars will compute it, tried out on a few rows, and always as long as the frame that it is selected from."""
     dtype = DTYPES[type_]
     expr = value.expr
-    rows = pl.DataFrame({column: _SAMPLES[str(dtypes[column])] for column in sorted(value.fields)} or {" ": [None] * 4})
+    rows = _sample(tuple((column, str(dtypes[column])) for column in sorted(value.fields)))
     try:
         tried = rows.select(expr.alias("out"))["out"].cast(dtype)
     except pl.exceptions.PolarsError as error:

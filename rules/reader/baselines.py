@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rules.errors import did_you_mean
-from rules.expressions import Scope, compile_measure
+from rules.expressions import Scope
 from rules.model import Baseline, Measure, Type, Window
 from rules.reader.reading import Reading
 from rules.reader.windows import compiled_measures
@@ -77,7 +77,7 @@ def _baseline(
         key,
         value,
         (*by, *known),
-        lambda name, text: compile_measure(name, text, earlier, zone_ms=reading.setting.zone_ms, beside=plain),
+        lambda name, text: reading.setting.measure(name, text, earlier, beside=plain),
     )
     return Baseline(last, skip, every, measures), [last, skip, every, canons]
 

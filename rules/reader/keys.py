@@ -32,6 +32,8 @@ KIND_KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "new": ("where", "new", "memory", "learn", "clear_after"),
     "baseline": (*_WINDOWED, "baseline"),
 }
+#: Keys that make rules, and are gone when a rule is read.
+MAKING: Final = ("template", "with", "for_each")
 #: Keys of kinds that this version does not know yet.
 LATER: Final = ("detector", "cluster")
 KNOWN: Final = tuple(dict.fromkeys([*COMMON, *(key for keys in KIND_KEYS.values() for key in keys), *LATER]))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 from events.feeds import FeedCatalog
 from events.times import format_duration, parse_duration
 from rules.errors import RuleError
-from rules.expressions import ExpressionErrors, Scope, compile_condition, mentions
+from rules.expressions import ExpressionErrors, Scope, compile_condition, compile_measure, mentions
 from rules.graph import Naming
-from rules.model import Expr, Type
+from rules.model import Expr, Measure, Type
 from rules.tables import Tables
 from rules.yaml_source import Mapping as MapNode
 from rules.yaml_source import Node, Scalar
@@ -24,17 +24,23 @@ _T = TypeVar("_T")
 
 @dataclass
 class Report:
-    """The faults of one file."""
+    """The faults of one file. A node may come from another one: a template."""
 
     file: str
     errors: list[RuleError] = field(default_factory=list)
+    #: places of nodes whose fault is told already: what follows from it is not
+    settled: set[tuple[str, int, int]] = field(default_factory=set)
 
     def at(self, node: Node, message: str, hint: str = "") -> None:
-        self.errors.append(RuleError(self.file, node.line, node.column, message, hint))
+        if (node.file, node.line, node.column) in self.settled:
+            return
+        self.errors.append(RuleError(node.file or self.file, node.line, node.column, message, hint))
 
     def inside(self, node: Scalar, offset: int, message: str, hint: str = "") -> None:
+        if (node.file, node.line, node.column) in self.settled:
+            return
         line, column = node.place_of(offset)
-        self.errors.append(RuleError(self.file, line, column, message, hint))
+        self.errors.append(RuleError(node.file or self.file, line, column, message, hint))
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,27 @@ class Setting:
     catalog: FeedCatalog
     zone_ms: int
     tables: Tables
+    #: what was compiled before: rules of one template, or over one feed, say the same in many places
+    _compiled: dict[tuple[object, ...], tuple[Any, str]] = field(default_factory=dict, repr=False)
+
+    def condition(self, text: str, scope: Scope) -> tuple[Expr, str]:
+        """A condition and its canonical text. ExpressionErrors as :func:`compile_condition`."""
+        what = ("condition", text, scope.what, *scope.types.items())
+        return self._once(what, lambda: compile_condition(text, scope, zone_ms=self.zone_ms))
+
+    def measure(self, name: str, text: str, scope: Scope, beside: Scope | None = None) -> tuple[Measure, str]:
+        """A measure and its canonical text. ExpressionErrors as :func:`compile_measure`."""
+        more = ("beside", *beside.types.items()) if beside else ()
+        what = ("measure", text, scope.what, *scope.types.items(), *more)
+        measure, canon = self._once(
+            what, lambda: compile_measure(name, text, scope, zone_ms=self.zone_ms, beside=beside)
+        )
+        return replace(measure, name=name), canon
+
+    def _once(self, what: tuple[object, ...], compile_: Callable[[], tuple[_T, str]]) -> tuple[_T, str]:
+        if what not in self._compiled:
+            self._compiled[what] = compile_()
+        return self._compiled[what]
 
 
 class Reading:
@@ -128,10 +155,7 @@ class Reading:
             self.report.at(node, f"{name} must be an expression", "in quotes if it begins with [ or {")
             return None
 
-        def compile_() -> tuple[Expr, str]:
-            return compile_condition(node.text, scope, zone_ms=self.setting.zone_ms)
-
-        compiled = self.guarded(node, compile_)
+        compiled = self.guarded(node, lambda: self.setting.condition(node.text, scope))
         if compiled is None:
             return None
         expr, canon = compiled

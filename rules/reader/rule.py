@@ -14,7 +14,7 @@ from rules.model import Kind, Mode, Place, Rule, Window
 from rules.reader.baselines import read_baselines
 from rules.reader.calendars import read_only
 from rules.reader.key_fields import feeds_of, read_by, read_expect, read_feed, read_new
-from rules.reader.keys import COMMON, KIND_KEYS, KNOWN, LATER, MAKERS, MISPLACED
+from rules.reader.keys import COMMON, KIND_KEYS, KNOWN, LATER, MAKERS, MAKING, MISPLACED
 from rules.reader.reading import DAY_MS, Reading, Report, Setting
 from rules.reader.scopes import event_scope, measure_names, window_scope
 from rules.reader.sequences import read_sequence
@@ -193,7 +193,7 @@ def _check_keys(reading: Reading, kind: Kind) -> None:
             hint = "an expression with a comma must stand in quotes here"
             reading.report.at(key, f"unknown key {key.text!r}", hint)
         else:
-            reading.report.at(key, f"unknown key {key.text!r}", did_you_mean(key.text, allowed))
+            reading.report.at(key, f"unknown key {key.text!r}", did_you_mean(key.text, (*allowed, *MAKING)))
 
 
 def _id(reading: Reading) -> str:

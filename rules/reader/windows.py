@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from rules.errors import did_you_mean
-from rules.expressions import Scope, compile_measure
+from rules.expressions import Scope
 from rules.model import Measure, Window
 from rules.reader.reading import DAY_MS, Reading
 from rules.yaml_source import Mapping as MapNode
@@ -95,7 +95,7 @@ def read_measures(reading: Reading, scope: Scope | None, by: tuple[str, ...]) ->
 
     def compile_(name: str, text: str) -> tuple[Measure, str]:
         assert scope is not None
-        return compile_measure(name, text, scope, zone_ms=reading.setting.zone_ms)
+        return reading.setting.measure(name, text, scope)
 
     found, canons = compiled_measures(reading, key, value, by, compile_ if scope else None)
     reading.meaning["measures"] = canons
