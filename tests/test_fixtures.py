@@ -445,12 +445,15 @@ def test_a_quiet_fixture_waits_for_the_windows_of_its_events(ruleset):
     assert play(ruleset, body + "until: 59m\nexpect: nothing").passed
 
 
-def test_an_alert_is_looked_at_up_to_until(ruleset):
-    """A window's default closing comes one window later."""
+def test_closings_count_as_far_as_the_test_tells(ruleset):
+    """A window's default closing comes one window later; with `until` it must be expected."""
     body = "rule: t.mean\nevents: [{value: 20}]\n"
     assert play(ruleset, body + "expect: [{opens: 1h}]").passed
     assert play(ruleset, body + "expect: [{opens: 1h}, {closes: 2h}]").passed
     assert kinds(play(ruleset, body + "until: 2h\nexpect: [{opens: 1h}]")) == ["same", "unexpected"]
+    hop = "rule: t.hop\nevents: [{value: 20}]\n"
+    assert play(ruleset, hop + "expect: [{opens: 1m}]").passed
+    assert play(ruleset, hop + "expect: [{opens: 1m}, {closes: any}]").passed
 
 
 def test_keys_that_must_report_are_waited_for_from_the_start(ruleset):

@@ -28,7 +28,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_examples_pass(directory):
     """All of them in one directory."""
-    assert len(FILES) == 6
+    assert len(FILES) == 8
     done = CliRunner().invoke(cli, ["rules", "test", "my-rules"])
     assert done.exit_code == 0, done.output
 

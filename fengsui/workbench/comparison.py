@@ -36,8 +36,11 @@ class Row:
     differences: tuple[Difference, ...] = ()
 
 
-def compare(expectations: Sequence[Expectation], happened: Sequence[Transition]) -> tuple[Row, ...]:
-    """Rows in the order of time. Each expectation has at most one transition, and the other way round."""
+def compare(expectations: Sequence[Expectation], happened: Sequence[Transition], *, last_ms: int) -> tuple[Row, ...]:
+    """Rows in the order of time. Each expectation has at most one transition, and the other way round.
+
+    Closings after ``last_ms`` may be expected, but need not.
+    """
     wanted = [expectation for expectation in expectations if not expectation.never]
     told = {expectation.rule for expectation in wanted if expectation.type == "updated"}
     left = [t for t in happened if t.type in STRICT or (t.type == "updated" and t.rule in told)]
@@ -53,8 +56,9 @@ def compare(expectations: Sequence[Expectation], happened: Sequence[Transition])
     rows += [Row("missing", e.moment.from_ms if e.moment else None, e) for e in missing]
     forbidden = _forbidden([e for e in expectations if e.never], happened)
     rows += [Row("forbidden", parse_instant(t.at), e, t) for e, t in forbidden]
-    named = {id(transition) for _, transition in forbidden}
-    rows += [Row("unexpected", parse_instant(t.at), None, t) for t in spare if id(t) not in named]
+    excused = {id(transition) for _, transition in forbidden}
+    excused |= {id(t) for t in spare if t.type == "closed" and parse_instant(t.at) > last_ms}
+    rows += [Row("unexpected", parse_instant(t.at), None, t) for t in spare if id(t) not in excused]
     return tuple(sorted(rows, key=lambda row: (row.at_ms is None, row.at_ms or 0)))
 
 

@@ -61,13 +61,18 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Fixture:
-    """``puts`` and ``deeds`` in the order of the file. What happens up to and with ``until_ms`` is looked at."""
+    """``puts`` and ``deeds`` in the order of the file. What happens up to and with ``until_ms`` is looked at.
+
+    Where no end is written, that is as far as the rules look beyond the last event, so that no opening is overlooked. Closings
+    beyond ``last_ms``, the last event, act or expected time, then need not be expected: they are a matter of that reach.
+    """
 
     title: str
     place: Place
     rules: tuple[str, ...]
     timeline: Timeline
     until_ms: int
+    last_ms: int
     puts: tuple[Put, ...]
     deeds: tuple[Deed, ...]
     expectations: tuple[Expectation, ...]

@@ -141,7 +141,7 @@ class _TestReader:
         series = self._series(own)
         deeds = tuple(deed for node in self._list("acts") if (deed := self._deed(node)) is not None)
         expectations = self._expectations()
-        until_ms = self._until(series, deeds, expectations)
+        until_ms, last_ms = self._until(series, deeds, expectations)
         if len(faults.errors) > before:
             return None
         return Fixture(
@@ -150,6 +150,7 @@ class _TestReader:
             rules=tuple(rule.id for rule in self.rules),
             timeline=self.timeline,
             until_ms=until_ms,
+            last_ms=last_ms,
             puts=tuple(series.puts),
             deeds=deeds,
             expectations=expectations,
@@ -247,18 +248,25 @@ class _TestReader:
                 self.faults.at(key, f"{key.text} is said of each entry under events")
         return {key.text: (key, value) for key, value in node}
 
-    def _until(self, series: SeriesReader, deeds: tuple[Deed, ...], expectations: tuple[Expectation, ...]) -> int:
-        """As written; else as far as the rules look beyond the last event, and what is expected goes."""
-        last_ms = max((put.receipt_ms for put in series.puts), default=self.timeline.start_ms)
-        acts_ms = max((deed.at_ms for deed in deeds), default=last_ms)
-        expected_ms = max((e.moment.to_ms for e in expectations if e.moment), default=last_ms)
+    def _until(
+        self, series: SeriesReader, deeds: tuple[Deed, ...], expectations: tuple[Expectation, ...]
+    ) -> tuple[int, int]:
+        """How far the test looks, and how far closings must be expected: as written, else as :class:`Fixture` says."""
+        events_ms = max((put.receipt_ms for put in series.puts), default=self.timeline.start_ms)
+        moments = [*(deed.at_ms for deed in deeds), *(e.moment.to_ms for e in expectations if e.moment)]
+        last_ms = max([events_ms, *moments])
         if "until" not in self.keys:
             reach_ms = max(span_ms(rule, self.known, series.feeds) for rule in self.rules)
-            return max(last_ms + reach_ms, acts_ms, expected_ms)
+            # a closing at any time: as long as the rule takes for it
+            closing = [
+                self.known[e.rule] for e in expectations if e.type == "closed" and e.moment is None and not e.never
+            ]
+            reach_ms += max((rule.clear_after_ms or 0 for rule in closing), default=0)
+            return max(events_ms + reach_ms, last_ms), last_ms
         node = self.keys["until"][1]
         until_ms = self._moment(node, "until")
         if until_ms is None:
-            return last_ms
+            return last_ms, last_ms
         for expectation in expectations:
             if expectation.moment and expectation.moment.to_ms > until_ms:
                 place = expectation.place
@@ -267,7 +275,7 @@ class _TestReader:
                     f"{expectation.moment.text} is after until, which is as far as the test goes",
                     "say a later until",
                 )
-        return until_ms
+        return until_ms, until_ms
 
     def _moment(self, node: Node, name: str) -> int | None:
         text = self.faults.text(node, name, FORMS)

@@ -55,7 +55,7 @@ class Stage:
         run = _Run(self._cast(fixture), self._decoder, fixture)
         run.play(self._settle_ms, batch)
         happened = [t for t in run.made if t.rule in fixture.rules and parse_instant(t.at) <= fixture.until_ms]
-        rows = compare(fixture.expectations, happened)
+        rows = compare(fixture.expectations, happened, last_ms=fixture.last_ms)
         missing = [row.expectation for row in rows if row.kind == "missing" and row.expectation is not None]
         missing = [expectation for expectation in missing if expectation.type != "closed"]
         return Verdict(
@@ -72,11 +72,13 @@ class Stage:
         found: dict[Expectation, Judged] = {}
         for name in sorted({expectation.rule for expectation in missing}):
             bare = probe(self._rules[name])
-            if bare is None or ALERT_FEED in bare.feeds:
+            if bare is None:
                 continue
-            run = _Run(replace(self._ruleset, rules=(bare,)), self._decoder, replace(fixture, deeds=()))
+            cast = self._cast(replace(fixture, rules=(name,)))
+            rules = tuple(bare if rule.id == name else rule for rule in cast.rules)
+            run = _Run(replace(cast, rules=rules), self._decoder, replace(fixture, deeds=()))
             run.play(self._settle_ms, None)
-            seen = [t for t in run.made if parse_instant(t.at) <= fixture.until_ms]
+            seen = [t for t in run.made if t.rule == name and parse_instant(t.at) <= fixture.until_ms]
             found |= {expectation: look(expectation, seen) for expectation in missing if expectation.rule == name}
         return found
 
