@@ -7,9 +7,12 @@ from typing import Any
 
 from events.feeds import FeedCatalog
 from events.transition import SEVERITIES
+from rules.calendar import DAYS
 from rules.expressions import AGGREGATES, FUNCTIONS, MAX_BYTES
+from rules.reader.baselines import MAX_BASELINES, MAX_DEPTH
 from rules.reader.key_fields import MAX_BY, MAX_EXPECT
-from rules.reader.keys import COMMON, KIND_KEYS
+from rules.reader.keys import COMMON, KIND_KEYS, KNOWN, LATER, MAKING
+from rules.reader.rule import DEFAULT_MAX_OPEN, MAX_MAX_OPEN
 from rules.reader.sequences import MAX_STEPS
 from rules.reader.windows import MAX_MEASURES
 
@@ -20,6 +23,15 @@ _DURATION = {
 }
 _SEVERITY = {"type": "string", "enum": list(SEVERITIES)}
 _SCALAR = {"type": ["string", "number", "boolean"]}
+#: A constant or a parameter may stand for any value.
+_NAMED = {"type": "string", "pattern": r"\$\{[^{}]+\}"}
+#: Editors match by JavaScript, whose \w knows no Chinese.
+_NAME = r"^[^\d\s!-/:-@\[-^`{-~][^\s!-/:-@\[-^`{-~]*$"
+_HOURS = {
+    "type": "string",
+    "pattern": r"^\s*(all|\d{1,2}:\d\d\s*-\s*\d{1,2}:\d\d)\s*$",
+    "examples": ["09:00-18:00", "all"],
+}
 
 
 def schema(catalog: FeedCatalog | None = None) -> dict[str, Any]:
@@ -31,11 +43,26 @@ def schema(catalog: FeedCatalog | None = None) -> dict[str, Any]:
         "description": "A file of warning rules; docs/rules.md explains every key.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {"rules": {"type": ["array", "null"], "items": {"$ref": "#/$defs/rule"}}},
+        "properties": {
+            "rules": {"type": ["array", "null"], "items": _ref("rule")},
+            "constants": {
+                "type": ["object", "null"],
+                "description": "names that ${name} stands for in the rules of this file",
+                "propertyNames": {"pattern": _NAME},
+                "additionalProperties": _SCALAR,
+            },
+            "templates": {
+                "type": ["object", "null"],
+                "description": "sets of keys that rules take with template:",
+                "additionalProperties": {"$ref": "#/$defs/keys", "unevaluatedProperties": False},
+            },
+        },
         "$defs": {
+            "keys": {"type": "object", "properties": _properties(catalog)},
             "rule": {
-                "oneOf": [_kind(kind) for kind in KIND_KEYS],
-                "properties": _properties(catalog),
+                "$ref": "#/$defs/keys",
+                "oneOf": [*(_kind(kind) for kind in KIND_KEYS), _from_template()],
+                "properties": _making(),
                 "unevaluatedProperties": False,
             },
             "expression": {
@@ -43,8 +70,8 @@ def schema(catalog: FeedCatalog | None = None) -> dict[str, Any]:
                 "type": ["string", "boolean"],
                 "maxLength": MAX_BYTES,
             },
-            "duration": _DURATION,
-            "severity": _SEVERITY,
+            "duration": _or_named(_DURATION),
+            "severity": _or_named(_SEVERITY),
             "text": {
                 "oneOf": [
                     {"type": "string", "minLength": 1},
@@ -56,7 +83,7 @@ def schema(catalog: FeedCatalog | None = None) -> dict[str, Any]:
                     },
                 ]
             },
-            "feed": {"type": "string", "enum": sorted(catalog.feeds)},
+            "feed": _or_named({"type": "string", "enum": sorted(catalog.readable)}),
             "field": {"type": "string", "examples": _fields(catalog)},
             "event": _object({"feed": _ref("feed"), "where": _ref("expression")}),
             "step": {
@@ -65,6 +92,32 @@ def schema(catalog: FeedCatalog | None = None) -> dict[str, Any]:
                     _object({"unless": _ref("event")}, required=["unless"]),
                     _object({"absent": _ref("event")}, required=["absent"]),
                 ]
+            },
+            "measures": {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": MAX_MEASURES,
+                "additionalProperties": {**_ref("expression"), "description": f"aggregates: {', '.join(AGGREGATES)}"},
+            },
+            "baseline": _object(
+                {
+                    "last": {**_whole(1, MAX_DEPTH), "description": "how many earlier windows"},
+                    "skip": {**_whole(0, MAX_DEPTH), "description": "how many before this one are left out"},
+                    "every": {
+                        **_ref("duration"),
+                        "description": "their distance: 1d for the same hour of earlier days",
+                    },
+                    "measure": _ref("measures"),
+                },
+                required=["last", "measure"],
+            ),
+            "hours": {"oneOf": [_or_named(_HOURS), {"type": "array", "minItems": 1, "items": _or_named(_HOURS)}]},
+            "calendar": _object({days: _ref("hours") for days in DAYS}, least=1),
+            "parameters": {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": _NAME},
+                "additionalProperties": _SCALAR,
             },
         },
     }
@@ -85,11 +138,36 @@ def _kind(kind: str) -> dict[str, Any]:
         "title": f"a rule of kind {kind}",
         "type": "object",
         "required": ["id", "title", "severity", *needed],
-        "propertyNames": {"enum": [*COMMON, *keys]},
+        "propertyNames": {"enum": [*COMMON, *keys, "with", "for_each"]},
     }
     if kind in {"absent", "sequence"}:
         shape["properties"] = {"severity": _ref("severity")}
     return shape
+
+
+def _from_template() -> dict[str, Any]:
+    """A rule whose keys may stand in its template."""
+    known = [key for key in KNOWN if key not in LATER]
+    return {
+        "title": "a rule from a template",
+        "type": "object",
+        "required": ["template"],
+        "propertyNames": {"enum": [*known, *MAKING]},
+    }
+
+
+def _making() -> dict[str, Any]:
+    return {
+        "template": {"type": "string", "description": "the name of a template, whose keys the rule takes"},
+        "with": {**_ref("parameters"), "description": "what ${name} stands for in the rule"},
+        "for_each": {
+            "oneOf": [
+                {"type": "string", "pattern": r"\.csv$", "examples": ["outfalls.csv"]},
+                {"type": "array", "minItems": 1, "items": _ref("parameters")},
+            ],
+            "description": "a rule for each row: parameters, or a table whose first row names them",
+        },
+    }
 
 
 def _properties(catalog: FeedCatalog) -> dict[str, Any]:
@@ -105,16 +183,17 @@ def _properties(catalog: FeedCatalog) -> dict[str, Any]:
         "summary": {**_ref("text"), "description": "a text with {name} and {name:.1f}"},
         "domain": {"type": "string", "pattern": "^[a-z][a-z0-9-]*$", "examples": domains},
         "feed": _ref("feed"),
-        "by": {
-            "description": "the fields that make up the key; default [subject]",
-            "oneOf": [_ref("field"), {"type": "array", "items": _ref("field"), "minItems": 1, "maxItems": MAX_BY}],
+        "by": {**_fields_of_a_key(), "description": "the fields that make up the key; default [subject]"},
+        "only": {
+            "oneOf": [_ref("calendar"), {"type": "array", "minItems": 1, "items": _ref("calendar")}],
+            "description": "at which hours of which days events exist for the rule",
         },
         "severity": {
             "oneOf": [_ref("severity"), ladder],
             "description": "a word, or a ladder whose first that holds counts",
         },
         "source": {"type": "string", "description": "the standard or law that the thresholds come from"},
-        "enabled": {"enum": [True, False, "shadow"], "default": True},
+        "enabled": {**_or_named({"enum": [True, False, "shadow"]}), "default": True},
         "auto_resolve": {
             "oneOf": [_ref("severity"), {"type": "array", "items": _ref("severity")}],
             "default": ["blue"],
@@ -124,6 +203,12 @@ def _properties(catalog: FeedCatalog) -> dict[str, Any]:
             **_ref("duration"),
             "description": "keys not heard of for this long are forgotten; default 7d or the window",
         },
+        "max_open": {
+            **_whole(1, MAX_MAX_OPEN),
+            "default": DEFAULT_MAX_OPEN,
+            "description": "active alerts beyond which the rest is folded into one storm alert",
+        },
+        "max_rate": {**_whole(1, MAX_MAX_OPEN), "description": "openings a minute, likewise"},
         "where": {**_ref("expression"), "description": "which events count at all"},
         "when": {**_ref("expression"), "description": "the condition of the alert"},
         "clear": {**_ref("expression"), "description": "the condition that ends it (hysteresis)"},
@@ -135,14 +220,20 @@ def _properties(catalog: FeedCatalog) -> dict[str, Any]:
                 _object({"tumbling": _ref("duration")}, required=["tumbling"]),
                 _object({"hopping": _ref("duration"), "every": _ref("duration")}, required=["hopping", "every"]),
                 _object({"sliding": _ref("duration")}, required=["sliding"]),
+                _object({"session": _ref("duration"), "max": _ref("duration")}, required=["session"]),
             ]
         },
-        "measure": {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": MAX_MEASURES,
-            "additionalProperties": {**_ref("expression"), "description": f"aggregates: {', '.join(AGGREGATES)}"},
+        "measure": _ref("measures"),
+        "baseline": {
+            "oneOf": [
+                _ref("baseline"),
+                {"type": "array", "minItems": 1, "maxItems": MAX_BASELINES, "items": _ref("baseline")},
+            ],
+            "description": "earlier windows of the key, and measures that hold this one against them",
         },
+        "new": {**_fields_of_a_key(), "description": "the fields whose values are new or known"},
+        "memory": {**_ref("duration"), "description": "how long a value stays known", "default": "30d"},
+        "learn": {**_ref("duration"), "description": "how long values are learnt before any opens", "default": "0s"},
         "absent": _ref("duration"),
         "expect": {
             "type": "array",
@@ -153,6 +244,18 @@ def _properties(catalog: FeedCatalog) -> dict[str, Any]:
         "within": _ref("duration"),
         "sequence": {"type": "array", "minItems": 2, "maxItems": 2 * MAX_STEPS, "items": _ref("step")},
     }
+
+
+def _fields_of_a_key() -> dict[str, Any]:
+    return {"oneOf": [_ref("field"), {"type": "array", "items": _ref("field"), "minItems": 1, "maxItems": MAX_BY}]}
+
+
+def _or_named(shape: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [shape, _NAMED]}
+
+
+def _whole(least: int, most: int) -> dict[str, Any]:
+    return _or_named({"type": "integer", "minimum": least, "maximum": most})
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -167,7 +270,7 @@ def _object(properties: dict[str, Any], *, required: Iterable[str] = (), least: 
 
 
 def _fields(catalog: FeedCatalog) -> list[str]:
-    return sorted({name for feed in catalog.feeds for name in catalog.field_names(feed)})
+    return sorted({name for feed in catalog.readable for name in catalog.field_names(feed)})
 
 
 def _expression_help() -> str:
