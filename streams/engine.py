@@ -294,6 +294,8 @@ class Engine:
         engine._frames = state["frames"]
         engine._swept = state["swept"]
         engine._beginning = state["beginning"]
+        engine._storms.load(state["storms"], engine.ruleset.rules)
+        engine._alert_mark = state["alert_mark"]
         return engine
 
 

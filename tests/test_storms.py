@@ -1,0 +1,89 @@
+"""Storms: what a rule opens beyond its bounds is folded into one alert, and counted."""
+
+from __future__ import annotations
+
+from streams.engine import Engine
+from tests.timeline import Timeline, told
+
+RULE = "id: r\nfeed: sensor\nwhen: value > 10\nseverity: {red: value > 100, orange: true}\nupdate_every: 0s\n"
+
+
+def readings(line: Timeline, *rows: tuple[float, str, float]) -> None:
+    line.events([{"t": t, "subject": subject, "value": value} for t, subject, value in rows])
+
+
+def storms(line: Timeline) -> list[tuple[str, float, int, int]]:
+    """(type, seconds, folded, still open) of the storm's transitions."""
+    made = [t for t in line.made if "storm" in t.key]
+    return [
+        (kind, at, t.measures["folded"], t.measures["open"]) for t, (kind, at) in zip(made, told(made), strict=True)
+    ]
+
+
+def test_openings_beyond_max_open_are_folded_and_counted():
+    """The storm opens with the first, grows, escalates, and closes with the last folded episode."""
+    line = Timeline(RULE + "max_open: 2")
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11), (3, "d", 111), (4, "c", 1), (5, "d", 1))
+    assert [t.key["subject"] for t in line.made if "subject" in t.key] == ["a", "b"]
+    assert storms(line) == [("opened", 2, 1, 1), ("escalated", 3, 2, 2), ("closed", 5, 2, 0)]
+    assert [t.severity for t in line.made if "storm" in t.key] == ["orange", "red", "red"]
+    assert line.made[-1].measures["keys"] == ['{"subject":"c"}', '{"subject":"d"}']
+
+
+def test_room_that_is_free_again_is_used():
+    """A folded episode stays folded, but the next opening has an alert of its own."""
+    line = Timeline(RULE + "max_open: 1")
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "a", 1), (3, "b", 12), (4, "c", 11))
+    assert [t.key["subject"] for t in line.made if t.type == "opened" and "subject" in t.key] == ["a", "c"]
+    assert storms(line) == [("opened", 1, 1, 1)]
+
+
+def test_openings_beyond_max_rate_are_folded():
+    """No more than so many within the minute up to an opening."""
+    line = Timeline(RULE + "max_rate: 2")
+    readings(line, (0, "a", 11), (1, "b", 11), (59.999, "c", 11), (60, "d", 11), (60.5, "e", 11), (61, "f", 11))
+    assert [t.key["subject"] for t in line.made if "subject" in t.key] == ["a", "b", "d", "f"]
+    assert storms(line) == [("opened", 59.999, 1, 1), ("updated", 60.5, 2, 2)]
+
+
+def test_a_person_ends_a_storm():
+    """What it folded goes on unseen; the next that must be folded opens a storm anew, which counts from one."""
+    line = Timeline(RULE + "max_open: 1")
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11))
+    storm = next(t.alert for t in line.made if "storm" in t.key)
+    assert line.act("resolve", storm, 3)[0].condition == "cleared"
+    readings(line, (4, "b", 1), (5, "d", 11), (6, "d", 1))
+    assert storms(line)[-2:] == [("opened", 5, 1, 1), ("closed", 6, 1, 0)]
+
+
+def test_a_folded_alert_cannot_be_acted_on():
+    """It has no entry; the refusal says so."""
+    line = Timeline(RULE + "max_open: 1")
+    readings(line, (0, "a", 11), (1, "b", 11))
+    other = Timeline(RULE)
+    readings(other, (0, "a", 11), (1, "b", 11))
+    folded = other.made[1].alert
+    assert folded not in {t.alert for t in line.made}
+    line.act("ack", folded, 2)
+    assert line.refusals[0][1].startswith(f"no alert {folded} is open")
+
+
+def test_matches_that_never_end_are_folded_too():
+    """New values have no end of their own: the storm stays until a person, or clear_after, ends it."""
+    line = Timeline("id: r\nfeed: sensor\nnew: [metric]\nseverity: blue\nmax_open: 1\nclear_after: 10s")
+    line.events([{"t": t, "metric": f"m{t}", "value": 1} for t in range(4)])
+    line.tick(200)
+    assert storms(line)[-1] == ("closed", 13, 3, 0)
+
+
+def test_a_storm_does_not_depend_on_cuts_nor_on_a_restart():
+    """The same steps in one batch, event by event, and with a snapshot after each."""
+    rows = [(t, f"s{(7 * t) % 11}", 50 if (3 * t) % 5 else 1) for t in range(60)]
+    whole = Timeline(RULE + "max_open: 3\nmax_rate: 20")
+    readings(whole, *rows)
+    single = Timeline(RULE + "max_open: 3\nmax_rate: 20")
+    for row in rows:
+        readings(single, row)
+        single.engine = Engine.restore(single.engine.snapshot())
+    assert single.made == whole.made
+    assert storms(whole)
