@@ -121,7 +121,8 @@ _ALERT = _object(
     key={"type": "object", "additionalProperties": _SCALAR},
     region=_maybe({"type": "string"}),
     subject=_maybe({"type": "string"}),
-    measures={"type": "object", "additionalProperties": _SCALAR},
+    # a storm's measures name some of the keys that it folds
+    measures={"type": "object", "additionalProperties": {"anyOf": [_SCALAR, _list({"type": "string"})]}},
     evidence=_EVIDENCE,
     title=_TITLE,
     summary=_TITLE,

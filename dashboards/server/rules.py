@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from dashboards.server.problems import Problem
 from dashboards.server.services import Refusal, Services, services_of
 from events.times import format_duration
 from rules.errors import RuleError
-from rules.model import Rule
+from rules.model import Measure, Rule
 from rules.words.rule import describe as explain
 from rules.words.said import LANGUAGES
 from streams.log.errors import LogError
@@ -116,10 +117,23 @@ def describe(rule: Rule) -> dict[str, Any]:
         "when": rule.when.text if rule.when else None,
         "clear": rule.clear.text if rule.clear else None,
         "window": _window(rule),
-        "measures": {measure.name: measure.expr.text for measure in rule.measures},
+        "measures": _measures(rule.measures),
+        "baseline": [
+            {
+                "last": one.last,
+                "skip": one.skip,
+                "every": format_duration(one.every_ms),
+                "measures": _measures(one.measures),
+            }
+            for one in rule.baseline
+        ],
+        "new": list(rule.new),
+        "only": rule.only.text if rule.only else None,
         "severity": [{"severity": word, "when": when.text if when else None} for word, when in rule.severity],
         "summary": dict(rule.summary),
         "mode": rule.mode,
+        "max_open": rule.max_open,
+        "max_rate": rule.max_rate,
         "auto_resolve": sorted(rule.auto_resolve),
         "source": rule.source,
         "version": rule.version,
@@ -127,10 +141,19 @@ def describe(rule: Rule) -> dict[str, Any]:
     }
 
 
+def _measures(measures: Iterable[Measure]) -> dict[str, str]:
+    return {measure.name: measure.expr.text for measure in measures}
+
+
 def _window(rule: Rule) -> str | None:
     if rule.window is not None:
-        every = f" every {format_duration(rule.window.every_ms)}" if rule.window.shape == "hopping" else ""
-        return f"{rule.window.shape} {format_duration(rule.window.size_ms)}{every}"
+        more = {"hopping": ("every", rule.window.every_ms), "session": ("max", rule.window.max_ms)}
+        word, ms = more.get(rule.window.shape, ("", 0))
+        return f"{rule.window.shape} {format_duration(rule.window.size_ms)}" + (
+            f" {word} {format_duration(ms)}" if word else ""
+        )
+    if rule.new:
+        return f"memory {format_duration(rule.memory_ms)}"
     if rule.absent_ms is not None:
         return f"absent {format_duration(rule.absent_ms)}"
     if rule.within_ms is not None:
