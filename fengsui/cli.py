@@ -281,14 +281,18 @@ def rules_test(directory: Path, junit: Path | None, rule: str | None, jobs: int 
 
 
 @rules.command("schema", short_help="规则文件的 JSON Schema · for editors")
-def rules_schema() -> None:
-    """规则文件的 JSON Schema，供编辑器使用。
+@click.option("--tests", is_flag=True, help="用例文件（*.test.yaml）的 · of the tests beside the rules")
+def rules_schema(*, tests: bool) -> None:
+    """规则文件或用例文件的 JSON Schema，供编辑器使用。
 
-    The JSON Schema of rule files, for editors.
+    The JSON Schema of rule files, or of the tests beside them, for editors.
     """
     import json
 
-    from rules.schema import schema
+    if tests:
+        from fengsui.workbench.fixture_schema import fixture_schema as schema
+    else:
+        from rules.schema import schema
 
     click.echo(json.dumps(schema(), ensure_ascii=False, indent=2))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from random import Random
 
@@ -364,6 +365,39 @@ def test_a_file_beside_a_single_rule_needs_no_name():
     text = "tests: [{title: t, events: [{subject: 甲, value: 4}], expect: [{opens: 0m}]}]"
     (fixture,) = read_fixtures(text, "/packs/water/cod.test.yaml", ruleset, ZONE_MS)
     assert fixture.rules == ("r.cod",)
+
+
+GARBLED = (
+    HEAD
+    + """    start: 2026-03-02 08:00
+    event: {subject: 甲, limit: 5}
+    until: 3h
+    events: [{at: 0m..5m, every: 30s, value: 1..9}, {times: 3, delay: 90s, value: [11 x 2, null]}, {at: [1h, 2h]}]
+    acts: [{resolve: 2h30m, key: 甲, by: 李}]
+    expect: [{opens: [1m, 2m], severity: red, measures: {value: ~1.5}}, {never: anything, key: {subject: 乙}}]
+"""
+)
+JUNK = (
+    "null", "~", "[]", "{}", "-3", "1e308", "9" * 20, "'x'", "1h..", "..", "any", "nothing", "true", "400d", "2026-13-01",
+    "9999-12-31 23:59", "0001-01-01", "+30d", "- a", "5 x 5", "[[1]]", "{a: {b: c}}", "*a", "&a 1", "alert", "24:00", "0.1ms",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_garbled_file_is_refused_and_nothing_else(ruleset, seed):
+    """A word here and there taken away, or replaced by something that stands elsewhere."""
+    noise, stage, played = Random(seed), Stage(ruleset), 0
+    for _ in range(250):
+        parts = re.split(r"(\s+|[{}\[\],:]+)", GARBLED)
+        words = [place for place in range(0, len(parts), 2) if parts[place]]
+        for _ in range(noise.choice((1, 1, 2))):
+            parts[noise.choice(words)] = noise.choice(("", *JUNK))
+        try:
+            fixtures = read_fixtures("".join(parts), "t.test.yaml", ruleset, ZONE_MS)
+        except RuleErrors:
+            continue
+        played += len([stage.run(fixture) for fixture in fixtures if len(fixture.puts) < 1000])
+    assert played > 3
 
 
 # --- what must come of it
