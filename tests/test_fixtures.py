@@ -235,7 +235,7 @@ def test_when_the_events_of_an_entry_lie(ruleset, entries, expected):
         ("value: [1, null, -2.5]", [1, None, -2.5]),
         ("value: [7 x 2, 9]", [7, 7, 9]),
         ('subject: "户{n}"', ["户1", "户2", "户3"]),
-        ("subject: [a, b, a x 2]", ["a", "b", "a x 2"]),
+        ("subject: [a x 2, 'a x 2']", ["a", "a", "a x 2"]),
         ("status: 0531", ["0531"] * 3),
     ],
 )

@@ -56,7 +56,7 @@ def _listed(node: SeqNode, type_: str, zone_ms: int, faults: Faults) -> Value | 
     sound = True
     for item in node.items:
         times = 1
-        if isinstance(item, Scalar) and item.plain and type_ != "string" and (repeat := _REPEAT.fullmatch(item.text)):
+        if isinstance(item, Scalar) and item.plain and (repeat := _REPEAT.fullmatch(item.text)):
             times = int(repeat[2])
             item = Scalar(repeat[1], "", item.line, item.column)
         made = _one(item, type_, zone_ms, faults) if isinstance(item, Scalar) else None
