@@ -272,6 +272,26 @@ events: [{feed: complaint, category: 食品安全}, {feed: inspection, subject: 
     assert "subject" not in second
 
 
+def test_the_feed_beside_a_rule_over_alerts_is_that_of_the_rules_below():
+    """Alerts have no events of their own; over them alone, the feed must be said."""
+    over = """
+  - id: t.wave
+    title: {zh: 多起, en: Several}
+    feed: alert
+    by: [rule]
+    where: rule = 't.over' AND type = 'opened'
+    window: {sliding: 1h}
+    measure: {n: count(*)}
+    when: n >= 2
+    severity: red
+"""
+    ruleset = load_rules({"t.yaml": RULES + over})
+    (fixture,) = read(ruleset, "rules: [t.over, t.wave]\nevents: [{value: 11}]\nexpect: nothing")
+    assert json.loads(fixture.puts[0].line)["feed"] == "sensor"
+    (fault,) = faults(ruleset, "rule: t.wave\nevents: [{value: 11}]\nexpect: nothing")
+    assert "8:14: the entry has no feed" in fault
+
+
 def test_a_field_that_is_called_like_a_word_stands_under_fields():
     """A feed may declare `times`."""
     feeds = "feeds:\n  f: {title: f, domain: market, fields: {times: {type: integer, title: t}}}\n"

@@ -230,8 +230,9 @@ class _TestReader:
         for keys in (self.defaults, own):
             if "event" in keys:
                 shared |= self._shared(keys["event"][1])
-        feeds = {feed for rule in self.rules for feed in rule.feeds}
-        feed = next(iter(feeds)) if len(feeds) == 1 and feeds <= set(self.ruleset.catalog.feeds) else None
+        # of alerts there are no events of their own: they come of what the rules below say
+        feeds = {feed for rule in self.rules for feed in rule.feeds} & set(self.ruleset.catalog.feeds)
+        feed = next(iter(feeds)) if len(feeds) == 1 else None
         series = SeriesReader(self.timeline, self.ruleset.catalog, feed, shared, self.faults)
         if "events" not in self.keys:
             self.faults.at(self.node, "the test has no events", "a list under events:, [] for none")

@@ -83,7 +83,7 @@ class SeriesReader:
         if found is None:
             if self._feed is None:
                 self._faults.at(
-                    entry, "the entry has no feed", "the tested rules read several, or alerts: say feed: NAME"
+                    entry, "the entry has no feed", "the tested rules read several, or only alerts: say feed: NAME"
                 )
             return self._feed
         text = self._faults.text(found[1], "feed")
