@@ -14,6 +14,7 @@ export const en: Messages = {
     safety: "Work safety",
     market: "Market",
     opinion: "Public opinion",
+    governance: "Across fields",
     credit: "Credit",
     transport: "Transport",
     product: "Product quality",

@@ -12,6 +12,7 @@ export const zh = {
     safety: "安全生产",
     market: "市场监管",
     opinion: "舆情",
+    governance: "综合研判",
     credit: "信用",
     transport: "交通运输",
     product: "产品质量",
