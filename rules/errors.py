@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 #: Reports stop here: a file of the wrong kind would otherwise fill the screen.
 MAX_ERRORS = 200
+#: Known words are not searched for the nearest where there are more of them, or where the word is longer.
+_MAX_KNOWN = 2_000
+_MAX_WORD_CHARS = 100
+#: Of a message and of a hint: a file of one long word has one long word that is not known.
+_MAX_CHARS = 500
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, order=True)
@@ -20,10 +27,20 @@ class RuleError:
     message: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        if max(len(self.message), len(self.hint)) > _MAX_CHARS:
+            object.__setattr__(self, "message", _cut(self.message))
+            object.__setattr__(self, "hint", _cut(self.hint))
+
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text} ({self.hint})" if self.hint else text
+        # what a file says must not steer the terminal it is shown on
+        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", f"{text} ({self.hint})" if self.hint else text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 1] + "…"
 
 
 class RuleErrors(Exception):
@@ -48,6 +65,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("tumblign", ["tumbling", "sliding"])
     "did you mean 'tumbling'?"
     """
-    candidates = {name.casefold(): name for name in known}
+    if len(word) > _MAX_WORD_CHARS:
+        return ""
+    least, most = 0.4 * len(word), 2.5 * len(word)
+    candidates = {name.casefold(): name for name in known if least <= len(name) <= most}
+    if len(candidates) > _MAX_KNOWN:
+        return ""
     near = get_close_matches(word.casefold(), candidates, n=1, cutoff=0.6)
     return f"did you mean {candidates[near[0]]!r}?" if near else ""

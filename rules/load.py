@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors
-from rules.files import read_text
 from rules.graph import Naming, arranged
 from rules.model import Rule, RuleSet
-from rules.reader.reading import Report, Setting
+from rules.reader.reading import MAX_FAULTS, Flood, Report, Setting
 from rules.reader.rule import read_rule
 from rules.rule_file import COMMON_FILE, read_rule_file
 from rules.tables import Tables, read_below, read_from
 from rules.templates import MAX_FAULTY, Faults, Made, made_of
+from rules.tree import FEEDS_FILE, is_rule_file, read_tree
 from rules.versions import bundle_version
-from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar
 from rules.yaml_source import Mapping as MapNode
+from rules.yaml_source import Node, Scalar
 
-FEEDS_FILE = "feeds.yaml"
 DEFAULT_ZONE = "Asia/Shanghai"
-MAX_FILES = 2_000
 MAX_RULES = 10_000
 
 __all__ = ["DEFAULT_ZONE", "RuleError", "RuleErrors", "load_bundle", "load_rules", "packs_directory"]
@@ -46,13 +44,13 @@ def load_rules(
     if isinstance(directory, Mapping):
         texts, errors, tables = dict(directory), list[RuleError](), Tables(read_from(directory))
     else:
-        texts, errors = _read_tree(directory)
+        texts, errors = read_tree(directory)
         tables = Tables(read_below(directory if directory.is_dir() else directory.parent))
     feeds = texts.pop(FEEDS_FILE, None)
     if catalog is None:
         catalog, faults = _catalog(feeds)
         errors += faults
-    files = {name: text for name, text in sorted(texts.items()) if _is_rule_file(name)}
+    files = {name: text for name, text in sorted(texts.items()) if is_rule_file(name)}
     setting = Setting(catalog, _zone_ms(zone), tables)
     rules = _read_files(files, setting, errors)
     errors += tables.errors
@@ -69,10 +67,6 @@ def load_bundle(bundle: Mapping[str, object]) -> RuleSet:
     assert isinstance(files, Mapping)
     catalog = FeedCatalog.parse(str(feeds)) if feeds is not None else FeedCatalog.builtin()
     return load_rules({str(name): str(text) for name, text in files.items()}, catalog, zone=str(zone))
-
-
-def _is_rule_file(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) and not name.endswith((".test.yaml", ".test.yml"))
 
 
 def _zone_ms(zone: str) -> int:
@@ -95,58 +89,6 @@ def _catalog(text: str | None) -> tuple[FeedCatalog, list[RuleError]]:
         return FeedCatalog.builtin(), faults
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-def _read_tree(directory: Path) -> tuple[dict[str, str], list[RuleError]]:
-    errors: list[RuleError] = []
-    texts: dict[str, str] = {}
-    if directory.is_file():
-        paths = [directory, directory.parent / FEEDS_FILE, directory.parent / COMMON_FILE]
-        named = {path.name: path for path in paths if path.is_file()}
-    elif directory.is_dir():
-        named = dict(_walk(directory, errors))
-    else:
-        raise RuleErrors([RuleError(str(directory), 0, 0, "no such directory of rules")])
-    if len(named) > MAX_FILES:
-        raise RuleErrors(
-            [RuleError(str(directory), 0, 0, f"more than {MAX_FILES:,} YAML files", "is this a directory of rules?")]
-        )
-    for name, path in named.items():
-        text = _read_file(name, path, errors)
-        if text is not None:
-            texts[name] = text
-    return texts, errors
-
-
-def _walk(directory: Path, errors: list[RuleError]) -> Iterator[tuple[str, Path]]:
-    """Rule files by their relative names, in order; what begins with a dot is left alone."""
-
-    def shut(error: OSError) -> None:
-        # Passing over it would mean that its rules were taken away.
-        name = os.path.relpath(error.filename, directory)
-        errors.append(RuleError(name, 0, 0, f"the directory cannot be read: {error.strerror}"))
-
-    for folder, folders, files in os.walk(directory, onerror=shut):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            path = Path(folder, file)
-            name = path.relative_to(directory).as_posix()
-            if not file.startswith(".") and (name == FEEDS_FILE or (_is_rule_file(name) and file != FEEDS_FILE)):
-                yield name, path
-
-
-def _read_file(name: str, path: Path, errors: list[RuleError]) -> str | None:
-    if path.exists() and not path.is_file():  # a pipe would keep us waiting
-        errors.append(RuleError(name, 0, 0, "is not a file"))
-        return None
-    try:
-        return read_text(path, name, max_bytes=MAX_FILE_BYTES)
-    except RuleErrors as refused:
-        errors += refused.errors
-        return None
-
-
 def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleError]) -> list[Rule]:
     rules: list[Rule] = []
     namings: dict[str, list[Naming]] = {}
@@ -154,15 +96,18 @@ def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleErr
     for node, made in _made(files, setting.tables, errors):
         faults = Faults()
         for instance in made.instances:
-            read = read_rule(instance.node, instance.report, setting)
-            if read is not None:
-                rules.append(read[0])
-                namings[read[0].id] = read[1]
-            _check_unique(instance.node, node, instance.report, places)
+            with suppress(Flood):
+                read = read_rule(instance.node, instance.report, setting)
+                if read is not None:
+                    rules.append(read[0])
+                    namings[read[0].id] = read[1]
+                _check_unique(instance.node, node, instance.report, places)
             faults.add(instance)
             if faults.rules == MAX_FAULTY:
                 break
         errors += faults.errors()
+        if len(errors) > MAX_FAULTS:
+            break
     # where a rule could not be read, it would be missed by the rules that name it
     return rules if errors else arranged(rules, namings, errors)
 
@@ -174,13 +119,14 @@ def _made(files: Mapping[str, str], tables: Tables, errors: list[RuleError]) -> 
     count = 0
     for name, text in files.items():
         file = common if common and name == COMMON_FILE else read_rule_file(name, text, common)
-        for node in file.rules:
-            made = made_of(node, file, tables)
-            count += made.count
-            if count > MAX_RULES:
-                errors.append(RuleError(name, node.line, node.column, f"more than {MAX_RULES:,} rules in all"))
-                return []
-            found.append((node, made))
+        with suppress(Flood):
+            for node in file.rules:
+                made = made_of(node, file, tables)
+                count += made.count
+                if count > MAX_RULES:
+                    errors.append(RuleError(name, node.line, node.column, f"more than {MAX_RULES:,} rules in all"))
+                    return []
+                found.append((node, made))
         errors += file.report.errors
     return found
 
@@ -191,6 +137,6 @@ def _check_unique(node: Node, written: Node, report: Report, places: dict[str, s
     if not isinstance(found, Scalar):
         return
     if found.text in places:
-        report.at(found, f"the id {found.text} is taken", f"by the rule at {places[found.text]}")
+        report.at(found, f"the id {found.text[:128]} is taken", f"by the rule at {places[found.text]}")
     else:
         places[found.text] = f"{report.file}:{written.line}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Names
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rules.constants import read_constants
 from rules.errors import RuleErrors, did_you_mean
 from rules.expansion import NAME
-from rules.reader.reading import Report
+from rules.reader.reading import Flood, Report
 from rules.yaml_source import Mapping, Node, Scalar, Sequence, parse_yaml
 
 #: At the top of the directory: its constants and templates hold for all files.
@@ -29,26 +30,35 @@ class RuleFile:
 
 def read_rule_file(name: str, text: str, common: RuleFile | None = None) -> RuleFile:
     """What cannot be read is in the report."""
-    report = Report(name)
-    constants, templates = (common.constants, common.templates) if common else ({}, {})
+    file = RuleFile(Report(name), (), common.constants if common else {}, common.templates if common else {})
+    with suppress(Flood):
+        root = _root(text, file.report)
+        if root is None:
+            return file
+        # the rules first: whatever is wrong with the rest, they are read
+        file = replace(file, rules=_rules(root.get("rules"), file.report))
+        file = replace(file, templates={**file.templates, **_templates(root.get("templates"), file.report)})
+        file = replace(file, constants=read_constants(root.get("constants"), file.constants, file.report))
+    return file
+
+
+def _root(text: str, report: Report) -> Mapping | None:
     try:
-        root = parse_yaml(text, name, report.errors)
+        root = parse_yaml(text, report.file, report.errors)
     except RuleErrors as error:
         report.errors += error.errors
-        return RuleFile(report, (), constants, templates)
+        return None
     if root is None or (isinstance(root, Scalar) and root.is_null):
-        return RuleFile(report, (), constants, templates)
+        return None
     if not isinstance(root, Mapping):
         hint = "put rules: above the list" if isinstance(root, Sequence) else ""
         report.at(root, "a file of rules begins with rules:", hint)
-        return RuleFile(report, (), constants, templates)
+        return None
     for key, _ in root:
         if key.text not in KEYS:
             hint = did_you_mean(key.text, KEYS) or "a file holds a list under rules:"
-            report.at(key, f"unknown key {key.text!r}", hint)
-    constants = read_constants(root.get("constants"), constants, report)
-    templates = {**templates, **_templates(root.get("templates"), report)}
-    return RuleFile(report, _rules(root.get("rules"), report), constants, templates)
+            report.at(key, f"unknown key {key.text[:40]!r}", hint)
+    return root
 
 
 def _rules(listed: Node | None, report: Report) -> tuple[Node, ...]:

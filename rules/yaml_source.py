@@ -211,7 +211,7 @@ class _Composer:
                         self.file,
                         key.line,
                         key.column,
-                        f"the key {key.text!r} stands twice",
+                        f"the key {key.text[:40]!r} stands twice",
                         f"first in line {first.line}",
                     )
                 )

@@ -87,7 +87,7 @@ def call(checker: Checker, node: exp.Expression) -> Value:
     if function not in FUNCTIONS:
         other = _OTHER_NAMES.get(function)
         hint = f"did you mean {other!r}?" if other else did_you_mean(function, known)
-        return checker.report(node, f"unknown function {name}", hint or f"there are {', '.join(known)}")
+        return checker.report(node, f"unknown function {name[:40]}", hint or f"there are {', '.join(known)}")
     return _scalar(checker, node, function, arguments)
 
 

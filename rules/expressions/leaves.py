@@ -24,7 +24,7 @@ def column(checker: Checker, node: exp.Expression) -> Value:
         if reason:
             return checker.report(node, f"{name} cannot be used here", reason)
         hint = did_you_mean(name, scope.types)
-        return checker.report(node, f"unknown name {name}: {scope.what} has no such field", hint)
+        return checker.report(node, f"unknown name {name[:40]}: {scope.what} has no such field", hint)
     column = scope.column(name)
     checker.dtypes[column] = DTYPES[type_]
     return Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))

@@ -83,6 +83,8 @@ _STRANGE = {
     ";": "an expression stands alone",
     "--": "comments stand outside of expressions, after #",
 }
+#: What a Chinese keyboard writes for them.
+_FULL_WIDTH = dict(zip("，（）＝＞＜‘’“”＋－＊／％！", ",()=><''\"\"+-*/%!", strict=True))
 
 
 def tokens(text: str) -> list[Token]:
@@ -99,7 +101,8 @@ def tokens(text: str) -> list[Token]:
         if match is None:
             if text[position] in "'\"":
                 fail(position, "a quote without its end", "a quote inside of a text is doubled: 'it''s'")
-            fail(position, f"{text[position]!r} is not understood")
+            ascii_ = _FULL_WIDTH.get(text[position])
+            fail(position, f"{text[position]!r} is not understood", f"write {ascii_}" if ascii_ else "")
         kind, start, position = cast(str, match.lastgroup), position, match.end()
         if kind == "space":
             continue

@@ -58,7 +58,7 @@ def _baseline(
     for name, _ in item:
         if name.text not in _KEYS:
             hint = did_you_mean(name.text, _KEYS) or "a baseline has last, skip, every and measure"
-            report.at(name, f"unknown key {name.text!r} in a baseline", hint)
+            report.at(name, f"unknown key {name.text[:40]!r} in a baseline", hint)
     if "last" not in given or "measure" not in given:
         lacking = " and ".join(name for name in ("last", "measure") if name not in given)
         report.at(item, f"the baseline has no {lacking}", _SUCH_AS)

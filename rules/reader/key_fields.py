@@ -70,7 +70,7 @@ def _fields(reading: Reading, what: str, key: Scalar, value: Node, feeds: list[s
         if not isinstance(item, Scalar) or item.is_null:
             reading.report.at(item, f"{what} is a list of field names", f"such as {what}: [subject, metric]")
         elif item.text in names:
-            reading.report.at(item, f"{item.text} stands twice in {what}")
+            reading.report.at(item, f"{item.text[:40]} stands twice in {what}")
         else:
             names.append(item.text)
             _check_key_field(reading, item, feeds)
@@ -84,7 +84,7 @@ def _check_key_field(reading: Reading, node: Scalar, feeds: list[str]) -> None:
         if type_ is None:
             reading.report.at(
                 node,
-                f"unknown field {node.text}: the feed {feed} has no such field",
+                f"unknown field {node.text[:40]}: the feed {feed} has no such field",
                 did_you_mean(node.text, catalog.field_names(feed)),
             )
             return

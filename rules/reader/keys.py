@@ -48,6 +48,7 @@ MISPLACED: Final[Mapping[str, str]] = {
     "memory": "memory goes with new",
     "learn": "learn goes with new",
     "where": "each step has its own where",
+    "<<": "a template, or an alias of a single value, is what this language has",
     "when": "the absence, the last step or the new value is the condition",
 }
 LANGUAGES: Final = ("zh", "en")

@@ -22,9 +22,17 @@ MAX_DURATION_MS: Final = 400 * DAY_MS
 _T = TypeVar("_T")
 
 
+#: Faults of one rule, or of one file beside its rules, before the rest of it is left unread.
+MAX_FAULTS: Final = 300
+
+
+class Flood(Exception):
+    """More faults than anybody reads: what is left of the rule or file is not looked at."""
+
+
 @dataclass
 class Report:
-    """The faults of one file. A node may come from another one: a template."""
+    """The faults of one file, or of one rule in it. A node may come from another file: a template. Flood, where there are too many."""
 
     file: str
     errors: list[RuleError] = field(default_factory=list)
@@ -34,13 +42,18 @@ class Report:
     def at(self, node: Node, message: str, hint: str = "") -> None:
         if (node.file, node.line, node.column) in self.settled:
             return
-        self.errors.append(RuleError(node.file or self.file, node.line, node.column, message, hint))
+        self._add(RuleError(node.file or self.file, node.line, node.column, message, hint))
 
     def inside(self, node: Scalar, offset: int, message: str, hint: str = "") -> None:
         if (node.file, node.line, node.column) in self.settled:
             return
         line, column = node.place_of(offset)
-        self.errors.append(RuleError(node.file or self.file, line, column, message, hint))
+        self._add(RuleError(node.file or self.file, line, column, message, hint))
+
+    def _add(self, error: RuleError) -> None:
+        self.errors.append(error)
+        if len(self.errors) >= MAX_FAULTS:
+            raise Flood
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ class Reading:
             return max(1, least_ms)
         if not least_ms <= ms <= MAX_DURATION_MS:
             least, most = format_duration(least_ms), format_duration(MAX_DURATION_MS)
-            self.report.at(node, f"{name} must lie between {least} and {most}, not {node.text}")
+            self.report.at(node, f"{name} must lie between {least} and {most}, not {node.text[:40]}")
             return max(1, least_ms)
         return ms
 

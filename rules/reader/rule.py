@@ -36,7 +36,7 @@ _DOMAIN = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 def read_rule(node: Node, report: Report, setting: Setting) -> tuple[Rule, list[Naming]] | None:
-    """The rule and whose alerts it asks for by name, or None when the report has its faults."""
+    """The rule and whose alerts it asks for by name, or None when the report has its faults. Flood, where there are too many."""
     before = len(report.errors)
     if not isinstance(node, MapNode):
         report.at(node, "a rule must be a mapping", "begin with - id: ...")
@@ -191,9 +191,13 @@ def _check_keys(reading: Reading, kind: Kind) -> None:
             reading.report.at(key, message, MISPLACED.get(key.text, ""))
         elif reading.node.flow and isinstance(value, Scalar) and value.is_null:
             hint = "an expression with a comma must stand in quotes here"
-            reading.report.at(key, f"unknown key {key.text!r}", hint)
+            reading.report.at(key, f"unknown key {key.text[:40]!r}", hint)
         else:
-            reading.report.at(key, f"unknown key {key.text!r}", did_you_mean(key.text, (*allowed, *MAKING)))
+            reading.report.at(
+                key,
+                f"unknown key {key.text[:40]!r}",
+                did_you_mean(key.text, (*allowed, *MAKING)) or MISPLACED.get(key.text, ""),
+            )
 
 
 def _id(reading: Reading) -> str:

@@ -70,7 +70,7 @@ def _event_of(reading: Reading, node: Node, what: str, default_feed: str) -> tup
     for name, _ in node:
         if name.text not in ("feed", "where"):
             hint = did_you_mean(name.text, ("feed", "where", "unless", "absent")) or "a step has feed and where"
-            report.at(name, f"unknown key {name.text!r} in a step", hint)
+            report.at(name, f"unknown key {name.text[:40]!r} in a step", hint)
     feed = default_feed
     if "feed" in given:
         feed = known_feed(reading, given["feed"])

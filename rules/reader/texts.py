@@ -25,7 +25,11 @@ def read_text(reading: Reading, name: str) -> str:
 
 def read_title(reading: Reading) -> dict[str, str]:
     """The title in each language; one that is given alone stands for both."""
-    return {language: node.text.strip() for language, node in _nodes(reading, "title", required=True).items()}
+    nodes = _nodes(reading, "title", required=True)
+    for node in {id(node): node for node in nodes.values()}.values():
+        if len(node.text) > MAX_TEXT_CHARS:
+            reading.report.at(node, f"title is longer than {MAX_TEXT_CHARS} characters")
+    return {language: node.text.strip()[:MAX_TEXT_CHARS] for language, node in nodes.items()}
 
 
 def _nodes(reading: Reading, name: str, *, required: bool) -> dict[str, Scalar]:

@@ -36,7 +36,7 @@ def read_window(reading: Reading) -> Window | None:
     for name, _ in value:
         if name.text not in (*SHAPES, *_SECOND):
             hint = did_you_mean(name.text, (*SHAPES, *_SECOND)) or "tumbling, hopping (with every), sliding or session"
-            report.at(name, f"unknown key {name.text!r} in window", hint)
+            report.at(name, f"unknown key {name.text[:40]!r} in window", hint)
             return None
     if len(shapes) != 1:
         report.at(key, "a window has one shape", "tumbling, hopping (with every), sliding or session")
