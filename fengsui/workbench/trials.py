@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fengsui.workbench.fixture import Fixture
 from fengsui.workbench.trial import Stage, Verdict
 from rules.load import load_bundle
 from rules.model import RuleSet
 
-#: A process takes one to two seconds to start, and the typical fixture a few milliseconds.
-_WORTH_A_PROCESS = 400
-#: A fixture counts as one, and so does each of so many events.
+#: A process takes two seconds to start, and the typical fixture some milliseconds: below so many there is nothing to gain.
+_WORTH_PROCESSES = 1_000
+_MOST_PROCESSES = 8
+#: A fixture counts as one, and so does each so many events.
 _EVENTS = 10_000
 #: Fixtures handed over at a time.
 _HANDFUL = 20
@@ -34,7 +35,7 @@ def run_trials(fixtures: Sequence[Fixture], ruleset: RuleSet, *, processes: int 
     """In the order given. ``processes``: None for as many as are worth their start."""
     if processes is None:
         work = len(fixtures) + sum(len(fixture.puts) for fixture in fixtures) // _EVENTS
-        processes = min(len(os.sched_getaffinity(0)), work // _WORTH_A_PROCESS)
+        processes = 1 if work < _WORTH_PROCESSES else min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
     if processes < 2:
         stage = Stage(ruleset)
         return [_timed(stage, fixture) for fixture in fixtures]
@@ -44,7 +45,8 @@ def run_trials(fixtures: Sequence[Fixture], ruleset: RuleSet, *, processes: int 
     with ProcessPoolExecutor(
         processes, mp_context=context, initializer=_open, initargs=(dict(ruleset.bundle),)
     ) as pool:
-        return [trial for trials in pool.map(_perform, handfuls) for trial in trials]
+        made = [trial for trials in pool.map(_perform, handfuls) for trial in trials]
+    return [replace(t, verdict=replace(t.verdict, fixture=f)) for t, f in zip(made, fixtures, strict=True)]
 
 
 def _handfuls(fixtures: Sequence[Fixture]) -> Iterator[Sequence[Fixture]]:
@@ -68,5 +70,7 @@ def _open(bundle: dict[str, object]) -> None:
 
 
 def _perform(fixtures: Sequence[Fixture]) -> list[Trial]:
+    """The verdicts, without the fixtures' events: those need not travel twice."""
     assert _stage is not None
-    return [_timed(_stage, fixture) for fixture in fixtures]
+    trials = [_timed(_stage, fixture) for fixture in fixtures]
+    return [replace(t, verdict=replace(t.verdict, fixture=replace(t.verdict.fixture, puts=()))) for t in trials]
