@@ -158,6 +158,20 @@ expect:
     ]
 
 
+def test_long_values_stand_one_below_the_other(ruleset):
+    """And wide characters take the columns that they have."""
+    subject = "某市第三化工园区污水处理厂二期工程总排口一号在线监测站"
+    body = (
+        f"event: {{subject: {subject}}}\nevents: [{{value: 11}}]\nexpect: [{{opens: 0m, summary: {subject} 超限 12}}]"
+    )
+    told = [text for text, _ in tell_failure(play(ruleset, body))]
+    assert told[2:] == [
+        f"  ≠ 0m 08:00  opens orange  {subject}  不符 · differs  t.test.yaml:9",
+        f"              summary: 预期 · expected {subject} 超限 12",
+        f"                       实际 · happened {subject} 超限 11",
+    ]
+
+
 def test_the_verdict_does_not_depend_on_batches(ruleset):
     """Late events, acts and all."""
     body = """
@@ -318,7 +332,7 @@ def test_a_field_that_is_called_like_a_word_stands_under_fields():
         ("events: [{value: x}]\nexpect: nothing", "t.test.yaml:7:22: 'x' is no number"),
         ("events: [{value: '5'}]\nexpect: nothing", "t.test.yaml:7:22: '5' is no number"),
         ("events: [{at: 5}]\nexpect: nothing", "t.test.yaml:7:19: at: '5' is no length of time"),
-        ("events: [{at: 07:00}]\nexpect: nothing", "t.test.yaml:7:19: '07:00' is before the start"),
+        ("events: [{at: 07:00}]\nexpect: nothing", "t.test.yaml:7:19: at: '07:00' is before the start"),
         ("events: [{times: 0}]\nexpect: nothing", "t.test.yaml:7:22: times must be a whole number"),
         ("events: [{at: 0m..400d, every: 1s}]\nexpect: nothing", "t.test.yaml:7:19: more than 100,000 events"),
         ("events: [{value: [1 x 999999]}]\nexpect: nothing", "t.test.yaml:7:23: more than 100,000 events"),

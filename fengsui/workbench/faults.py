@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Mapping as Mapped
 from dataclasses import dataclass, field
 
+from fengsui.workbench.moments import FORMS, Timeline
 from rules.errors import RuleError, did_you_mean
 from rules.yaml_source import Mapping, Node, Scalar
+
+#: The entries of a mapping by their names.
+Keys = Mapped[str, tuple[Scalar, Node]]
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,20 @@ class Faults:
             return node.text.strip()
         self.at(node, f"{name} is empty" if isinstance(node, Scalar) else f"{name} must be a single value", hint)
         return None
+
+    def moment_of(self, node: Node, name: str, timeline: Timeline) -> int | None:
+        """A scalar's moment; else None and a fault."""
+        text = self.text(node, name, FORMS)
+        return None if text is None else self.moment(text, node, name, timeline)
+
+    def moment(self, text: str, node: Node, name: str, timeline: Timeline) -> int | None:
+        """A text's moment, which stands at ``node``, if it is one and not before the start; else None and a fault."""
+        try:
+            ms = timeline.moment(text)
+        except ValueError as error:
+            self.at(node, f"{name}: {error}", FORMS)
+            return None
+        if ms < timeline.start_ms:
+            self.at(node, f"{name}: {text[:40]!r} is before the start of the test", "say an earlier start")
+            return None
+        return ms

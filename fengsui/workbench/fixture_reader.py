@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Final, get_args
+from typing import Final
 
-from events.record import Verb
-from events.transition import SEVERITIES
-from fengsui.workbench.faults import Faults
-from fengsui.workbench.fixture import Deed, Expectation, Fixture, Moment
-from fengsui.workbench.moments import FORMS, Timeline, parse_moment
-from fengsui.workbench.series import SHARED_WORDS, WORDS, Keys, SeriesReader
+from fengsui.workbench.faults import Faults, Keys
+from fengsui.workbench.fixture import Deed, Expectation, Fixture
+from fengsui.workbench.moments import Timeline, parse_moment
+from fengsui.workbench.outcome_reader import OutcomeReader
+from fengsui.workbench.series_reader import SHARED_WORDS, WORDS, SeriesReader
 from fengsui.workbench.spans import span_ms
-from fengsui.workbench.wants import Want, read_want
 from rules.errors import RuleErrors, did_you_mean
 from rules.model import Place, Rule, RuleSet
 from rules.yaml_source import Mapping as MapNode
@@ -22,33 +20,10 @@ from rules.yaml_source import Sequence as SeqNode
 
 #: A Monday that is a working day, 08:00 in the default zone.
 DEFAULT_START: Final = "2026-03-02 08:00"
-DEFAULT_PERSON: Final = "值班员"
 
 #: What a file's ``defaults`` may hold, and a test too.
 SHARED: Final = ("rule", "rules", "start", "until", "receipts", "event")
 TEST: Final = ("title", *SHARED, "events", "acts", "expect")
-TYPES: Final[Mapping[str, str]] = {
-    "opens": "opened",
-    "escalates": "escalated",
-    "closes": "closed",
-    "updates": "updated",
-}
-FIELDS: Final = (
-    "severity",
-    "measures",
-    "summary",
-    "title",
-    "reason",
-    "count",
-    "state",
-    "region",
-    "subject",
-    "shadow",
-    "evidence",
-)
-_TEXTS: Final = ("summary", "title")
-#: The one measure set that no rule declares: that of a storm alert.
-_STORM: Final = ("folded", "open", "keys")
 
 
 def read_fixtures(text: str, file: str, ruleset: RuleSet, zone_ms: int) -> tuple[Fixture, ...]:
@@ -126,12 +101,9 @@ class _TestReader:
         before = len(faults.errors)
         own = faults.keys(self.node, TEST, "a test")
         self.keys = {**self.defaults, **own}
-        if (
-            "rule" in own or "rules" in own
-        ):  # a test's own choice, however it is written, takes the place of the default
-            self.keys = {
-                name: entry for name, entry in self.keys.items() if name in own or name not in ("rule", "rules")
-            }
+        if "rule" in own or "rules" in own:  # its own choice takes the place of the default, however each is written
+            kept = self.keys.items()
+            self.keys = {name: entry for name, entry in kept if name in own or name not in ("rule", "rules")}
         title = self._title()
         self.rules = self._rules()
         start_ms = self._start()
@@ -139,8 +111,9 @@ class _TestReader:
         if not self.rules:
             return None
         series = self._series(own)
-        deeds = tuple(deed for node in self._list("acts") if (deed := self._deed(node)) is not None)
-        expectations = self._expectations()
+        outcome = OutcomeReader(self.rules, self._rule, self.timeline, faults)
+        deeds = tuple(deed for node in self._list("acts") if (deed := outcome.deed(node)) is not None)
+        expectations = self._expectations(outcome)
         until_ms, last_ms = self._until(series, deeds, expectations)
         if len(faults.errors) > before:
             return None
@@ -265,7 +238,7 @@ class _TestReader:
             reach_ms += max((rule.clear_after_ms or 0 for rule in closing), default=0)
             return max(events_ms + reach_ms, last_ms), last_ms
         node = self.keys["until"][1]
-        until_ms = self._moment(node, "until")
+        until_ms = self.faults.moment_of(node, "until", self.timeline)
         if until_ms is None:
             return last_ms, last_ms
         for expectation in expectations:
@@ -278,19 +251,7 @@ class _TestReader:
                 )
         return until_ms, until_ms
 
-    def _moment(self, node: Node, name: str) -> int | None:
-        text = self.faults.text(node, name, FORMS)
-        if text is None:
-            return None
-        try:
-            return self.timeline.moment(text)
-        except ValueError as error:
-            self.faults.at(node, f"{name}: {error}", FORMS)
-            return None
-
-    # --- what must come of it, and what people do
-
-    def _expectations(self) -> tuple[Expectation, ...]:
+    def _expectations(self, outcome: OutcomeReader) -> tuple[Expectation, ...]:
         if "expect" not in self.keys:
             self.faults.at(
                 self.node, "the test expects nothing, and does not say so", "a list under expect:, or expect: nothing"
@@ -302,142 +263,4 @@ class _TestReader:
         if not isinstance(node, SeqNode):
             self.faults.at(node, "expect must be a list, or the word nothing", "such as - {opens: 1h, severity: red}")
             return ()
-        return tuple(expectation for item in node.items for expectation in self._expectation(item))
-
-    def _expectation(self, node: Node) -> tuple[Expectation, ...]:
-        if not isinstance(node, MapNode):
-            self.faults.at(node, "what is expected must be a mapping", "such as - {opens: 1h, severity: red}")
-            return ()
-        keys = self.faults.keys(node, (*TYPES, "never", "rule", "key", *FIELDS), "an expectation")
-        named = [name for name in (*TYPES, "never") if name in keys]
-        if len(named) != 1:
-            said = " and ".join(named) or "none"
-            self.faults.at(node, f"an expectation has one of {', '.join(TYPES)} or never, and here is {said}")
-            return ()
-        word, (_, value) = named[0], keys[named[0]]
-        rule = self._rule_of(keys, node)
-        if rule is None:
-            return ()
-        key, fields, place = (
-            self._key(keys, rule),
-            self._fields(keys, rule),
-            Place(self.faults.file, node.line, node.column),
-        )
-        if word == "never":
-            text = self.faults.text(value, "never", f"one of {', '.join(TYPES)}, or anything")
-            if text is not None and text not in (*TYPES, "anything"):
-                self.faults.at(value, f"never what? {text[:40]!r}", f"one of {', '.join(TYPES)}, or anything")
-            type_ = TYPES.get(text or "", "")
-            return (Expectation(type_, True, None, rule.id, key, fields, place),)
-        whens = value.items if isinstance(value, SeqNode) else (value,)
-        if not whens:
-            self.faults.at(value, f"{word} is empty", "say when, or any")
-        moments = [self._when(when, word) for when in whens]
-        return tuple(Expectation(TYPES[word], False, when, rule.id, key, fields, place) for when in moments)
-
-    def _when(self, node: Node, word: str) -> Moment | None:
-        text = self.faults.text(node, word, f"when? {FORMS}, a range 58m..62m, or any")
-        if text is None or text == "any":
-            return None
-        try:
-            ends = [self.timeline.moment(part.strip()) for part in text.split("..", 1)]
-        except ValueError as error:
-            self.faults.at(node, f"{word}: {error}", f"{FORMS}, a range 58m..62m, or any")
-            return None
-        if ends[-1] < ends[0]:
-            self.faults.at(node, f"{text[:40]!r} ends before it begins")
-        return Moment(ends[0], ends[-1], text)
-
-    def _rule_of(self, keys: Keys, node: MapNode) -> Rule | None:
-        """Which of the test's rules an expectation or an act is about."""
-        if "rule" not in keys:
-            if len(self.rules) > 1:
-                self.faults.at(node, "of which rule?", "the test has several: say rule: ID")
-                return None
-            return self.rules[0]
-        rule = self._rule(keys["rule"][1])
-        if rule is not None and rule not in self.rules:
-            self.faults.at(keys["rule"][1], f"{rule.id} is not tested here", "name it under rules")
-            return None
-        return rule
-
-    def _key(self, keys: Keys, rule: Rule) -> tuple[tuple[str, Want], ...]:
-        if "key" not in keys:
-            return ()
-        node = keys["key"][1]
-        names = (*rule.by, *rule.new)
-        if not isinstance(node, MapNode):
-            if len(names) == 1:
-                return self._wants(((names[0], node),))
-            self.faults.at(node, "key must be a mapping", f"of {', '.join(names)}")
-            return ()
-        for name, _ in node:
-            if name.text not in (*names, "storm"):
-                hint = did_you_mean(name.text, names) or f"it has {', '.join(names)}"
-                self.faults.at(name, f"the key of {rule.id} has no {name.text[:40]!r}", hint)
-        return self._wants(tuple((name.text, value) for name, value in node))
-
-    def _fields(self, keys: Keys, rule: Rule) -> tuple[tuple[str, Want], ...]:
-        found: list[tuple[str, Want]] = []
-        for name in FIELDS:
-            if name not in keys:
-                continue
-            node = keys[name][1]
-            if name == "measures":
-                found += self._measures(node, rule)
-            elif name in _TEXTS and isinstance(node, MapNode):
-                languages = self.faults.keys(node, ("zh", "en"), name)
-                found += self._wants(tuple((f"{name}.{language}", value) for language, (_, value) in languages.items()))
-            else:
-                if name == "severity" and isinstance(node, Scalar) and node.text not in SEVERITIES:
-                    self.faults.at(node, f"no severity {node.text[:40]!r}", f"one of {', '.join(SEVERITIES)}")
-                found += self._wants(((name, node),))
-        return tuple(found)
-
-    def _measures(self, node: Node, rule: Rule) -> tuple[tuple[str, Want], ...]:
-        if not isinstance(node, MapNode):
-            self.faults.at(node, "measures must be a mapping", "such as {mean: 65, n: 60}")
-            return ()
-        known = {measure.name for measure in rule.measures} | set(rule.shown)
-        if rule.kind in ("each", "window"):
-            for name, _ in node:
-                if name.text not in (*known, *_STORM):
-                    hint = did_you_mean(name.text, known) or f"it shows {', '.join(sorted(known)) or 'none'}"
-                    self.faults.at(name, f"{rule.id} has no measure {name.text[:40]!r}", hint)
-        return self._wants(tuple((f"measures.{name.text}", value) for name, value in node))
-
-    def _wants(self, named: tuple[tuple[str, Node], ...]) -> tuple[tuple[str, Want], ...]:
-        found = []
-        for name, node in named:
-            want = read_want(node)
-            if want is None:
-                self.faults.at(node, f"{name} must be a value")
-            else:
-                found.append((name, want))
-        return tuple(found)
-
-    def _deed(self, node: Node) -> Deed | None:
-        verbs: tuple[Verb, ...] = get_args(Verb)
-        if not isinstance(node, MapNode):
-            self.faults.at(node, "an act must be a mapping", "such as - {resolve: 1h10m, key: 甲厂}")
-            return None
-        keys = self.faults.keys(node, (*verbs, "rule", "key", "by", "to", "text"), "an act")
-        named = [verb for verb in verbs if verb in keys]
-        if len(named) != 1:
-            self.faults.at(node, f"an act is one of {', '.join(verbs)}, with its time", "such as - {ack: 1h10m}")
-            return None
-        rule = self._rule_of(keys, node)
-        at_ms = self._moment(keys[named[0]][1], named[0])
-        if rule is None or at_ms is None:
-            return None
-        texts = {name: self.faults.text(keys[name][1], name) for name in ("by", "to", "text") if name in keys}
-        return Deed(
-            at_ms=at_ms,
-            verb=named[0],
-            rule=rule.id,
-            key=self._key(keys, rule),
-            by=texts.get("by") or DEFAULT_PERSON,
-            note=texts.get("text"),
-            to=texts.get("to"),
-            place=Place(self.faults.file, node.line, node.column),
-        )
+        return tuple(expectation for item in node.items for expectation in outcome.expectation(item))

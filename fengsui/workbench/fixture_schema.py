@@ -8,8 +8,9 @@ from events.event import ENVELOPE
 from events.feeds import FeedCatalog
 from events.record import Verb
 from events.transition import SEVERITIES
-from fengsui.workbench.fixture_reader import FIELDS, SHARED, TYPES
-from fengsui.workbench.series import SHARED_WORDS, WORDS
+from fengsui.workbench.fixture_reader import SHARED
+from fengsui.workbench.outcome_reader import FIELDS, TYPES
+from fengsui.workbench.series_reader import SHARED_WORDS, WORDS
 
 Json = dict[str, Any]
 

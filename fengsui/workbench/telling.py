@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from events.times import parse_instant
 from events.transition import Transition
-from fengsui.workbench.comparison import Row
+from fengsui.workbench.comparison import Difference, Row
 from fengsui.workbench.coverage import Coverage
 from fengsui.workbench.fixture import Expectation, Fixture
-from fengsui.workbench.fixture_reader import TYPES
+from fengsui.workbench.outcome_reader import TYPES
 from fengsui.workbench.probe import Judged
 from fengsui.workbench.trial import Verdict
 from fengsui.workbench.wants import tell_value
@@ -30,6 +30,8 @@ _MOST_NAMES = 12
 
 #: Columns after which remarks no longer stand in one line under each other.
 _WIDE = 56
+#: ... and after which two values no longer stand in one.
+_LONG = 76
 
 Line = tuple[str, str | None]
 
@@ -87,9 +89,7 @@ def _details(row: Row, verdict: Verdict) -> Iterator[str]:
     fixture = verdict.fixture
     if row.kind == "differs":
         for difference in row.differences:
-            got = difference.got
-            told = fixture.timeline.tell(got) if difference.name == "at" and isinstance(got, int) else tell_value(got)
-            yield f"{difference.name}: 预期 · expected {difference.wanted}, 实际 · happened {told}"
+            yield from _difference(difference, fixture)
     elif row.kind in ("unexpected", "forbidden") and row.transition is not None:
         measures = _measures(row.transition)
         if measures:
@@ -101,6 +101,18 @@ def _details(row: Row, verdict: Verdict) -> Iterator[str]:
         judged = verdict.judged.get(row.expectation)
         if judged is not None:
             yield _seen(judged, row.expectation, fixture)
+
+
+def _difference(difference: Difference, fixture: Fixture) -> Iterator[str]:
+    """In one line, or where that grows long with the two values one below the other."""
+    got = difference.got
+    told = fixture.timeline.tell(got) if difference.name == "at" and isinstance(got, int) else tell_value(got)
+    name, wanted, happened = f"{difference.name}:", f"预期 · expected {difference.wanted}", f"实际 · happened {told}"
+    if width(wanted) + width(happened) <= _LONG:
+        yield f"{name} {wanted}, {happened}"
+    else:
+        yield f"{name} {wanted}"
+        yield f"{' ' * len(name)} {happened}"
 
 
 def _seen(judged: Judged, expectation: Expectation, fixture: Fixture) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from events.event import ENVELOPE, MAX_AHEAD_MS
 from events.feeds import FeedCatalog
 from events.times import MAX_MS
-from fengsui.workbench.faults import Faults
+from fengsui.workbench.faults import Faults, Keys
 from fengsui.workbench.fixture import Put
 from fengsui.workbench.moments import FORMS, Timeline, parse_span, tell_span
 from fengsui.workbench.values import MAX_EVENTS, Value, read_value
@@ -26,8 +26,6 @@ SHARED_WORDS = ("every", "delay", "feed", "fields")
 SOURCE = "test"
 _DEFAULT_EVERY_MS = 60_000
 _LAST_MS = MAX_MS - 400 * 86_400_000
-
-Keys = Mapping[str, tuple[Scalar, Node]]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class SeriesReader:
         if text is None:
             return None
         if ".." not in text:
-            moment_ms = self._moment_of(text, node)
+            moment_ms = self._faults.moment(text, node, "at", self._timeline)
             return None if moment_ms is None else _run(moment_ms, every_ms, times)
         if times is not None:
             faults.at(own["times"][0], "times does not go with a range of times", "say every, or give at one time")
@@ -117,14 +115,14 @@ class SeriesReader:
         for word in ("every", "times"):
             if word in own:
                 self._faults.at(own[word][0], f"{word} does not go with a list of times")
-        moments = [self._moment(item) for item in node.items]
+        moments = [self._faults.moment_of(item, "at", self._timeline) for item in node.items]
         whole = tuple(ms for ms in moments if ms is not None)
         if not moments:
             self._faults.at(node, "at is empty", FORMS)
         return _When(whole, _DEFAULT_EVERY_MS) if whole and len(whole) == len(moments) else None
 
     def _range(self, text: str, every_ms: int, node: Node) -> _When | None:
-        ends = [self._moment_of(part.strip(), node) for part in text.split("..", 1)]
+        ends = [self._faults.moment(part.strip(), node, "at", self._timeline) for part in text.split("..", 1)]
         first, last = ends
         if first is None or last is None:
             return None
@@ -167,21 +165,6 @@ class SeriesReader:
         if span_ms < -MAX_AHEAD_MS:
             self._faults.at(node, f"an event may lie at most {tell_span(MAX_AHEAD_MS)} ahead of its arrival")
         return span_ms
-
-    def _moment(self, node: Node) -> int | None:
-        text = self._faults.text(node, "at", FORMS)
-        return None if text is None else self._moment_of(text, node)
-
-    def _moment_of(self, text: str, node: Node) -> int | None:
-        try:
-            ms = self._timeline.moment(text)
-        except ValueError as error:
-            self._faults.at(node, f"at: {error}", FORMS)
-            return None
-        if ms < self._timeline.start_ms:
-            self._faults.at(node, f"{text[:40]!r} is before the start of the test", "say an earlier start")
-            return None
-        return ms
 
     # --- their fields
 
