@@ -162,7 +162,7 @@ class System:
     def _start_sinks(self) -> None:
         store = self.store
         self._fill_live()
-        self._sink("store-events", self.event_log, store.insert_events)
+        self._sink("store-events", self.event_log, store.insert_log)
         self._sink("store-transitions", self.transition_log, store.insert_transitions)
         self._sink("store-dead", self.dead_log, store.insert_dead)
         # Kept in memory, so read from the beginning at each start, and no offset is kept.

@@ -50,7 +50,7 @@ def store(opened: Store) -> Store:
 
 def empty(store: Store) -> None:
     with store._connections.writer() as client:
-        for table in ("events", "transitions", "alerts", "dead_letters", "origins"):
+        for table in ("events", "controls", "transitions", "alerts", "dead_letters", "origins"):
             client.command(f"TRUNCATE TABLE {table}")
     store.forget_positions()
 
@@ -152,7 +152,7 @@ def test_the_same_entries_twice_are_one_set_of_rows(store: Store, log: SqliteLog
 def test_a_batch_that_was_written_in_part_is_completed(store: Store, log: SqliteLog) -> None:
     """Rows of one month of receipt may be there when the next month's are not: the hole is filled, nothing is doubled."""
     append(log, *(event(n) for n in range(4)))
-    whole = rows.events(log.read(0))
+    whole, _ = rows.events(log.read(0))
     with store._connections.writer() as client:
         part = whole.filter(whole["pos"].is_in([1, 4]))
         client.raw_insert("events", column_names=part.columns, insert_block=rows.arrow(part), fmt="ArrowStream")
@@ -524,7 +524,13 @@ def test_a_dump_fills_an_empty_store_and_no_other(store: Store, log: SqliteLog, 
     store.bind("events", log.identity, log.newest)
     place = tmp_path / "it's a copy"
     before = store.events(Filter(to_ms=DAY0_MS + 3000)).items
-    assert store.dump(place, {"events": 2}) == {"origins": 1, "events": 2, "transitions": 2, "dead_letters": 0}
+    assert store.dump(place, {"events": 2}) == {
+        "origins": 1,
+        "events": 2,
+        "controls": 0,
+        "transitions": 2,
+        "dead_letters": 0,
+    }
     with pytest.raises(StoreMismatch, match="not empty"):
         store.load(place)
     empty(store)

@@ -12,7 +12,7 @@ import polars as pl
 from events.instants import parse_column
 from events.times import parse_instant
 from events.transition import RANK, Transition, encode, key_json
-from streams.log.entry import DeadLetter, Entry, event_lines
+from streams.log.entry import DeadLetter, Entry, event_lines, inflate
 
 _EVENT_SCHEMA = {
     "pos": pl.Int64,
@@ -26,7 +26,9 @@ _EVENT_SCHEMA = {
     "lon": pl.Float64,
     "lat": pl.Float64,
     "raw": pl.Binary,
+    "clock_ms": pl.Int64,
 }
+_CONTROL_SCHEMA = {"pos": pl.Int64, "at_ms": pl.Int64, "kind": pl.String, "body": pl.Binary}
 _DEAD_SCHEMA = {
     "pos": pl.Int64,
     "receipt_ms": pl.Int64,
@@ -75,10 +77,32 @@ class _Envelope(msgspec.Struct, gc=False):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def events(entries: Iterable[Entry]) -> pl.DataFrame:
-    """One row for each event of the ``events`` entries, in log order."""
-    frames = [_events(entry) for entry in entries if entry.kind == "events"]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=_EVENT_SCHEMA)
+def events(entries: Iterable[Entry], *, clock_ms: int = 0) -> tuple[pl.DataFrame, int]:
+    """One row for each event of the ``events`` entries, in log order, and where the log's clock stands after all entries.
+
+    ``clock_ms``: where it stood before them; 0 where that is not known.
+    """
+    frames = []
+    for entry in entries:
+        if entry.kind == "events":
+            frame = _events(entry)
+            own = pl.min_horizontal("time_ms", "receipt_ms")
+            after = frame.select(pl.max_horizontal(own.cum_max(), pl.lit(clock_ms))).to_series()
+            frames.append(frame.with_columns(clock_ms=after.shift(1, fill_value=clock_ms)))
+            clock_ms = int(after[-1])
+        elif entry.kind == "tick":
+            clock_ms = max(clock_ms, entry.at_ms)
+    return pl.concat(frames) if frames else pl.DataFrame(schema=_EVENT_SCHEMA), clock_ms
+
+
+def controls(entries: Iterable[Entry]) -> pl.DataFrame:
+    """One row for each rule set that was put in force, and each act of a person."""
+    found = [
+        (entry.pos, entry.at_ms, entry.kind, inflate(entry.payload) if entry.kind == "rules" else entry.payload)
+        for entry in entries
+        if entry.kind in ("rules", "act")
+    ]
+    return pl.DataFrame(found, schema=_CONTROL_SCHEMA, orient="row")
 
 
 def _events(entry: Entry) -> pl.DataFrame:

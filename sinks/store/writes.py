@@ -15,7 +15,15 @@ from sinks.store.errors import StoreError, StoreMismatch
 from streams.log.entry import Entry, dead_letters, transition
 
 #: Tables that follow a log, with the column that holds the log's position and the one that names the row.
-POSITIONS = {"events": ("pos", "id"), "transitions": ("seq", "alert"), "dead_letters": ("pos", "reason")}
+POSITIONS = {
+    "events": ("pos", "id"),
+    "controls": ("pos", "kind"),
+    "transitions": ("seq", "alert"),
+    "dead_letters": ("pos", "reason"),
+}
+
+#: Beyond every position of a log.
+_NO_POSITION = 1 << 62
 
 
 @dataclass
@@ -36,12 +44,44 @@ class Writes:
         self._connections = connections
         self._marks = {table: _Mark() for table in POSITIONS}
         self._writing = threading.Lock()
+        self._clocking = threading.Lock()
+        #: the last log position that was handed in, and where the log's clock stood after it
+        self._clock = (0, 0)
         # Tokens make a repeat of one insert harmless when its answer was lost; positions do so across processes.
         self._session = uuid.uuid4().hex[:12]
 
+    def insert_log(self, entries: Sequence[Entry]) -> int:
+        """Writes a stretch of the event log, events and control records; returns the number of new rows."""
+        return self.insert_events(entries) + self._insert("controls", rows.controls(entries))
+
     def insert_events(self, entries: Sequence[Entry]) -> int:
         """Writes the ``events`` entries among these; returns the number of new rows. StoreError says if a retry can help."""
-        return self._insert("events", rows.events(entries))
+        if not entries:
+            return 0
+        with self._clocking:
+            before_ms = self._clock_before(entries[0].first)
+            frame, clock_ms = rows.events(entries, clock_ms=before_ms)
+            count = self._insert("events", frame)
+            self._clock = (entries[-1].pos, clock_ms)
+            return count
+
+    def clock_ms(self) -> int:
+        """Where the log's clock stands after all that was handed in; 0 where nothing was."""
+        last, clock_ms = self._clock
+        return clock_ms if last > 0 else self._clock_before(_NO_POSITION)
+
+    def _clock_before(self, first: int) -> int:
+        """Where the log's clock stood before a position: as the stretch before left it, or as the newest row before it says."""
+        last, clock_ms = self._clock
+        if last == first - 1:
+            return clock_ms
+        with self._connections.writer() as client:
+            found = client.query(
+                "SELECT greatest(clock_ms, least(time_ms, receipt_ms)) FROM events WHERE pos = "
+                "(SELECT max(pos) FROM events WHERE pos < {first:Int64}) LIMIT 1",
+                parameters={"first": first},
+            ).result_rows
+        return int(found[0][0]) if found else 0
 
     def insert_transitions(self, entries: Sequence[Entry]) -> int:
         """Writes the ``transition`` entries among these."""
@@ -66,6 +106,7 @@ class Writes:
         """Asks the tables anew how far they are filled: after something else than an insert has changed them."""
         for mark in self._marks.values():
             mark.position = None
+        self._clock = (-1, 0)
 
     def _insert(self, table: str, frame: pl.DataFrame) -> int:
         if frame.is_empty():
