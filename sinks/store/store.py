@@ -10,6 +10,7 @@ from events.feeds import DAY_MS, FeedCatalog
 from sinks.store.connections import Connections
 from sinks.store.dump import dump, load
 from sinks.store.errors import StoreMismatch
+from sinks.store.history import History
 from sinks.store.migrate import migrate
 from sinks.store.reads import Reads
 from sinks.store.writes import POSITIONS, Writes
@@ -24,6 +25,7 @@ class Store(Reads, Writes):
     def __init__(self, connections: Connections, catalog: FeedCatalog) -> None:
         Reads.__init__(self, connections, catalog)
         Writes.__init__(self, connections)
+        self._history = History(connections, self.clock_ms)
 
     @classmethod
     def open(cls, url: str, catalog: FeedCatalog | None = None) -> Self:
@@ -54,6 +56,11 @@ class Store(Reads, Writes):
     def place(self) -> str:
         """The address, without a password."""
         return self._connections.place
+
+    @property
+    def history(self) -> History:
+        """What a backtest reads."""
+        return self._history
 
     @property
     def catalog(self) -> FeedCatalog:
