@@ -547,3 +547,48 @@ def test_every_call_stands_in_the_docs(served: Served) -> None:
     for path in get(served, "/api/v1/openapi.json")["paths"]:
         named = path in text or path.rpartition("/")[2] in re.findall(r"`/(\w+)`", text)
         assert named, path
+
+
+def test_history_in_the_order_of_the_log(served: Served) -> None:
+    """Pages of one feed with the log's clock, their openings and the rules then in force; refused where it cannot be used."""
+    client = served.client
+
+    def frame(path: str, **wanted: Any) -> tuple[pl.DataFrame, int]:
+        answer = client.get(f"/api/v1/history{path}", params=wanted)
+        assert answer.status_code == 200, answer.text
+        return pl.read_ipc_stream(io.BytesIO(answer.content)), int(answer.headers.get("Fengsui-Next", 0))
+
+    served.alarm("历史甲", 9.5)
+    served.alarm("历史乙", 13.0)
+    served.until(lambda: frame("/openings", rule="t.ph")[0]["subject"].str.starts_with("历史").sum() == 2)
+    outline = get(served, "/api/v1/history/outline?feed=sensor")
+    assert 0 < outline["first"] <= outline["last"] <= outline["newest"]
+    assert outline["activations"]
+    seen: list[int] = []
+    after = 0
+    while after < outline["newest"]:
+        page, following = frame("", feed="sensor", after=after, span=50, rows=3)
+        assert len(page) <= 3
+        assert following > after
+        seen += page["pos"].to_list()
+        after = following
+    assert seen == sorted(set(seen))
+    whole, _ = frame("", feed="sensor", after=0, span=1_000_000, rows=100_000)
+    assert whole["pos"].to_list()[: len(seen)] == seen
+    assert (whole["clock_ms"].diff().drop_nulls() >= 0).all()
+    assert all('"feed":"sensor"' in raw.replace(" ", "") for raw in whole["raw"])
+    openings, _ = frame("/openings", rule="t.ph")
+    severities = dict(zip(openings["subject"], openings["peak"], strict=True))
+    assert (severities["历史甲"], severities["历史乙"]) == ("orange", "red")
+    bundle = get(served, f"/api/v1/history/rules?pos={outline['activations'][0]['pos']}")
+    assert any("t.ph" in text for text in bundle["files"].values())
+    for path, said in (
+        ("", "feed"),
+        ("?feed=sensor&rows=0", "rows"),
+        ("?feed=sensor&before=soon", "before"),
+        ("/openings", "rule"),
+        ("/rules", "pos"),
+    ):
+        refused = client.get(f"/api/v1/history{path}")
+        assert (refused.status_code, refused.json()["parameter"]) == (400, said)
+    assert client.get("/api/v1/history/rules?pos=999999").status_code == 404

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from dashboards.server import alerts, events, feeds, health, openapi, rules, session, subjects, trend
+from dashboards.server import alerts, events, feeds, health, history, openapi, rules, session, subjects, trend
 from dashboards.server.acts import Acts
 from dashboards.server.board import Board
 from dashboards.server.intake import Intake
@@ -90,6 +90,10 @@ def routes(hub: Hub, intake: Intake, acts: Acts) -> Sequence[BaseRoute]:
     api = [
         _route("/events", {"GET": events.list_events, "POST": intake.post}),
         _route("/dead-letters", {"GET": events.list_dead_letters}),
+        _route("/history", {"GET": history.show_page}),
+        _route("/history/outline", {"GET": history.show_outline}),
+        _route("/history/openings", {"GET": history.show_openings}),
+        _route("/history/rules", {"GET": history.show_bundle}),
         _route("/alerts", {"GET": alerts.list_alerts}),
         WebSocketRoute("/alerts/stream", StreamRoute(hub).listen),
         _route("/alerts/{id}", {"GET": alerts.show_alert}),

@@ -78,6 +78,18 @@ def _collection(item: Json, text: str, required: str = "", /, **beside: Json) ->
     return made
 
 
+def _arrow(text: str, *, next_page: bool = False) -> Json:
+    page: Json = {
+        "description": text,
+        "content": {"application/vnd.apache.arrow.stream": {"schema": {"type": "string"}}},
+    }
+    if next_page:
+        page["headers"] = {
+            "Fengsui-Next": {"description": "after= of the next page", "schema": {"type": "integer"}, "required": True}
+        }
+    return {"200": page, **_problems(400, 401, 403, 503)}
+
+
 _ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _FROM = _query("from", {"type": "string"}, "RFC 3339 with offset, or epoch milliseconds; included")
 _TO = _query("to", {"type": "string"}, "as from; not included")
@@ -88,6 +100,8 @@ _STATES = _query("state", {"type": "string"}, f"one or more of {', '.join(STATES
 _RULE = _query("rule", {"type": "string"}, "a rule's id")
 _SUBJECT = _query("subject", {"type": "string"}, "a subject, such as a unified social credit code")
 _FEED = _query("feed", {"type": "string"}, "a feed's name")
+_FEEDS = _query("feed", _list({"type": "string"}), "one or more, each as feed=...")
+_RULES = _query("rule", _list({"type": "string"}), "one or more ids, each as rule=...")
 _SHADOW = _query("shadow", {"type": "string", "enum": ["0", "1"]}, "1: shadow alerts too, for operators only")
 _LIMIT = _query(
     "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "length of a page"
@@ -247,6 +261,18 @@ _ME = _object(
     zone={"type": "string"},
     version={"type": "string"},
 )
+_OUTLINE = _object(
+    "first last newest oldest_ms newest_ms clock_ms end_ms acts activations",
+    first=_COUNT,
+    last=_COUNT,
+    newest=_COUNT,
+    oldest_ms={"type": "integer"},
+    newest_ms={"type": "integer"},
+    clock_ms={"type": "integer"},
+    end_ms={"type": "integer"},
+    acts=_list(_object("pos at_ms body", pos=_COUNT, at_ms={"type": "integer"}, body={"type": "string"})),
+    activations=_list(_object("pos at_ms bundle", pos=_COUNT, at_ms={"type": "integer"}, bundle={"type": "string"})),
+)
 _SCHEMAS: Json = {
     "Alert": _ALERT,
     "AlertDetail": {
@@ -402,6 +428,47 @@ _API_PATHS: Json = {
     "/dead-letters": {
         "get": _get(
             "Refused lines, newest first", _collection(_ref("DeadLetter"), "Lines"), _FROM, _TO, _FEED, *_PAGING
+        )
+    },
+    "/history": {
+        "get": _get(
+            "Events of some feeds in the order of the log, a page at a time, for operators",
+            _arrow(
+                "Columns pos, receipt_ms, clock_ms (where the log's clock stood before the event) and raw (its line)",
+                next_page=True,
+            ),
+            _FEEDS,
+            _query("after", {"type": "integer", "minimum": 0, "default": 0}, "a position of the log; not included"),
+            _query("span", {"type": "integer", "minimum": 1, "default": 200_000}, "positions to look over"),
+            _query("rows", {"type": "integer", "minimum": 1, "default": 20_000}, "events of a page at most (100,000)"),
+            _query("before", {"type": "string"}, "only events with an earlier time"),
+        )
+    },
+    "/history/outline": {
+        "get": _get(
+            "Where a stretch of event time lies in the log, for operators",
+            _answer(_OUTLINE, "Positions, times, acts and rule sets", 400, 403, 503),
+            _FEEDS,
+            _FROM,
+            _TO,
+        )
+    },
+    "/history/openings": {
+        "get": _get(
+            "The alerts of some rules that opened in a time, or stood when it began, for operators",
+            _arrow(
+                "Columns alert, rule, version, key, region, subject, severity, peak, opened_ms, closed_ms, shadow, summary"
+            ),
+            _RULES,
+            _FROM,
+            _TO,
+        )
+    },
+    "/history/rules": {
+        "get": _get(
+            "The files of the rule set that was put in force at a position of the log, for operators",
+            _answer({"type": "object"}, "files, feeds and zone", 400, 403, 404, 503),
+            _query("pos", {"type": "integer", "minimum": 1}, "a position of the outline's activations"),
         )
     },
     "/alerts": {

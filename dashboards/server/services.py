@@ -16,6 +16,7 @@ from sinks.filters import Filter
 from streams.acts import Refused
 
 if TYPE_CHECKING:
+    import polars as pl
     from prometheus_client import CollectorRegistry
     from starlette.requests import HTTPConnection
 
@@ -134,6 +135,26 @@ class Subject(Protocol):
     def unresolved(self) -> int: ...
 
 
+class HistoryPage(Protocol):
+    """Events in the order of the log, and up to where it was looked over."""
+
+    @property
+    def frame(self) -> pl.DataFrame: ...
+    @property
+    def after(self) -> int: ...
+
+
+class History(Protocol):
+    """What backtests read (:class:`sinks.store.history.History`)."""
+
+    def outline(self, feeds: Collection[str], from_ms: int, to_ms: int) -> object: ...
+    def page(
+        self, feeds: Collection[str], after: int, *, span: int, rows: int = ..., before_ms: int | None = ...
+    ) -> HistoryPage: ...
+    def openings(self, rules: Collection[str], from_ms: int, to_ms: int) -> pl.DataFrame: ...
+    def bundle(self, pos: int) -> str | None: ...
+
+
 class Store(Protocol):
     """What is kept for later (:class:`sinks.store.reads.Reads`). Every call may raise StoreError; lists FilterError too."""
 
@@ -160,6 +181,8 @@ class Store(Protocol):
         self, wanted: Filter | None = ..., *, bucket_ms: int = ..., offset_ms: int = ...
     ) -> Sequence[tuple[int, Mapping[str, int]]]: ...
     def subject(self, subject: str) -> Subject: ...
+    @property
+    def history(self) -> History: ...
 
 
 class RunnerHealth(Protocol):
