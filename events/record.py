@@ -18,7 +18,7 @@ class EventBatch(msgspec.Struct, frozen=True):
 
     ``frame``: one row an event, columns of the envelope (``time``: Int64 epoch ms) and of the declared fields of the catalogue
     (see :mod:`events.decode`). ``pos``: Int64 array-like of each row's log position, rising. ``receipt_ms``: Int64 of each
-    row's receipt, or None for files that hold none.
+    row's receipt, or None for files that hold none. A row whose ``feed`` is null is no event: the clock went on to its time there.
     """
 
     frame: pl.DataFrame

@@ -122,9 +122,9 @@ class Engine:
         times = time if batch.receipt_ms is None else np.minimum(time, batch.receipt_ms.to_numpy())
         self._begin(int(times[0]))
         feeds = frame["feed"]
-        names = feeds.unique().to_list()
-        rows_of: dict[str, Ints | None] = {names[0]: None}
-        if len(names) > 1:
+        names = feeds.drop_nulls().unique().to_list()
+        rows_of: dict[str, Ints | None] = dict.fromkeys(names)
+        if len(names) > 1 or feeds.null_count():
             rows_of = {name: (feeds == name).arg_true().to_numpy().astype(np.int64) for name in sorted(names)}
         movement = self._marks.advance(times, rows_of)
         self._marks.greatest = max(self._marks.greatest, int(time.max()))
