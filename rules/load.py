@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors
+from rules.files import read_text
 from rules.graph import Naming, arranged
 from rules.model import Rule, RuleSet
 from rules.reader.reading import MAX_FAULTS, Flood, Report, Setting
@@ -19,8 +20,8 @@ from rules.tables import Tables, read_below, read_from
 from rules.templates import MAX_FAULTY, Faults, Made, made_of
 from rules.tree import FEEDS_FILE, is_rule_file, read_tree
 from rules.versions import bundle_version
+from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar
 from rules.yaml_source import Mapping as MapNode
-from rules.yaml_source import Node, Scalar
 
 DEFAULT_ZONE = "Asia/Shanghai"
 MAX_RULES = 10_000
@@ -34,12 +35,17 @@ def packs_directory() -> Path:
 
 
 def load_rules(
-    directory: Path | Mapping[str, str], catalog: FeedCatalog | None = None, *, zone: str = DEFAULT_ZONE
+    directory: Path | Mapping[str, str],
+    catalog: FeedCatalog | None = None,
+    *,
+    zone: str = DEFAULT_ZONE,
+    trial: Path | None = None,
 ) -> RuleSet:
     """All rules of a directory tree (or of one file, or of {name: text}), checked against the catalogue.
 
     The catalogue is the directory's own ``feeds.yaml`` over the built-in one, unless one is given. Raises RuleErrors with every
-    fault at once. Windows from one day up begin at midnight of ``zone``, by its offset without summer time.
+    fault at once. Windows from one day up begin at midnight of ``zone``, by its offset without summer time. ``trial``: one more file
+    of rules, whose rules stand in for those of the directory that have the same ids.
     """
     if isinstance(directory, Mapping):
         texts, errors, tables = dict(directory), list[RuleError](), Tables(read_from(directory))
@@ -52,7 +58,9 @@ def load_rules(
         errors += faults
     files = {name: text for name, text in sorted(texts.items()) if is_rule_file(name)}
     setting = Setting(catalog, _zone_ms(zone), tables)
-    rules = _read_files(files, setting, errors)
+    if trial is not None:
+        files = {str(trial): read_text(trial, str(trial), max_bytes=MAX_FILE_BYTES)} | files
+    rules = _read_files(files, setting, errors, first=None if trial is None else str(trial))
     errors += tables.errors
     if errors:
         raise RuleErrors(errors)
@@ -89,13 +97,23 @@ def _catalog(text: str | None) -> tuple[FeedCatalog, list[RuleError]]:
         return FeedCatalog.builtin(), faults
 
 
-def _read_files(files: Mapping[str, str], setting: Setting, errors: list[RuleError]) -> list[Rule]:
+def _read_files(
+    files: Mapping[str, str], setting: Setting, errors: list[RuleError], *, first: str | None = None
+) -> list[Rule]:
+    """``first``: the file at the head whose rules stand in for others with their ids."""
     rules: list[Rule] = []
+    taken: set[str] = set()
     namings: dict[str, list[Naming]] = {}
     places: dict[str, str] = {}
     for node, made in _made(files, setting.tables, errors):
         faults = Faults()
         for instance in made.instances:
+            if first is not None:
+                identity = _id_of(instance.node)
+                if instance.report.file == first:
+                    taken.add(identity)
+                elif identity in taken:
+                    continue
             with suppress(Flood):
                 read = read_rule(instance.node, instance.report, setting)
                 if read is not None:
@@ -129,6 +147,11 @@ def _made(files: Mapping[str, str], tables: Tables, errors: list[RuleError]) -> 
                 found.append((node, made))
         errors += file.report.errors
     return found
+
+
+def _id_of(node: Node) -> str:
+    found = node.get("id") if isinstance(node, MapNode) else None
+    return found.text if isinstance(found, Scalar) else ""
 
 
 def _check_unique(node: Node, written: Node, report: Report, places: dict[str, str]) -> None:
