@@ -131,6 +131,15 @@ def _server(command: F) -> F:
     return command
 
 
+def _span(command: F) -> F:
+    for name, target, text in (
+        ("--to", "until", "止（不含），默认历史的末尾 · not included; the end of the history by default"),
+        ("--from", "since", "起（含），默认 --to 之前 7 天 · included; 7 days before --to by default"),
+    ):
+        command = click.option(name, target, metavar="TIME", help=text)(command)
+    return command
+
+
 def _settings(config: Path | None, **flags: object) -> Settings:
     from fengsui.settings import load_settings
 
@@ -313,6 +322,40 @@ def rules_explain(named: tuple[str, ...], rules: Path | None, lang: Literal["zh"
     from fengsui.workbench.explaining import explain
 
     click.echo(explain(named, settings, lang))
+
+
+@rules.command("backtest", short_help="规则在历史上会报什么 · what a rule would have opened")
+@click.argument("rule", type=click.Path(path_type=Path), metavar="RULE.yaml")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
+@_span
+@_directory
+@_rules_option
+@click.option("--store", metavar="URL", help="存储，默认数据目录里的 · the data directory's own by default")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="写出 JSON，- 为标准输出")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="写出带图的网页 · with a picture"
+)
+@_config
+def rules_backtest(
+    rule: Path,
+    files: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    config: Path | None,
+    **flags: object,
+) -> None:
+    """用改过（或新写）的规则重算历史：本会报出什么，与实际报出的对比。历史取自数据目录，或给出的事件文件；
+    规则文件放在 --rules 目录（默认为它所在的目录）的环境里检查。
+
+    Runs a changed or new rule over stored history, or over event files, and says what would have opened against what did
+    open. The rule is checked in the context of --rules, by default the directory that it stands in.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.workbench.backtesting import run_backtest
+
+    run_backtest(rule, files, settings, since=since, until=until, json_file=json_file, html_file=html_file)
 
 
 @rules.command("reload", short_help="让运行中的系统重新读规则 · a running system reads its rules again")

@@ -6,6 +6,8 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from dashboards.server.tokens import TOKEN_FILE
@@ -18,8 +20,27 @@ _TIMEOUT_S = 60
 _MOST_IDS = 50
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the API said. ``headers`` are asked for by any case."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return _body(self.body)
+
+
 def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any]]:
     """Status and JSON body of an API call to the system that runs on this directory. ServiceMissing where none answers."""
+    answer = ask(settings, method, path)
+    return answer.status, answer.json
+
+
+def ask(settings: Settings, method: str, path: str) -> Answer:
+    """The answer to an API call, whatever its status. ServiceMissing where no system answers."""
     directory = DataDirectory(settings.data)
     address = directory.address()
     if address is None:
@@ -37,9 +58,9 @@ def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any
     context = ssl._create_unverified_context() if address.startswith("https:") else None  # noqa: S323
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310
-            return answer.status, _body(answer.read())
+            return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
-        return error.code, _body(error.read())
+        return Answer(error.code, error.headers, error.read())
     except OSError as error:
         raise ServiceMissing(f"{address} does not answer ({error}): see its messages") from None
 

@@ -26,9 +26,9 @@ def run_replay(files: Sequence[str], settings: Settings, *, out: str, until: str
     """Replays and says on stderr what came of it. RuleErrors, SourceError, InputFault."""
     ruleset = load_rules(settings.rules or packs_directory(), zone=settings.zone)
     until_ms = _until(until)
-    _check(files, out)
+    check_files(files, out)
     try:
-        with _opened(out) as file, _progress(files) as progress:
+        with _opened(out) as file, files_progress(files) as progress:
             summary = replay(files, ruleset, file, until_ms=until_ms, batch=batch, progress=progress)
     except BrokenPipeError:
         raise
@@ -52,7 +52,7 @@ def _until(text: str | None) -> int | None:
         raise click.BadParameter(f"{error}; such as 2026-01-01T08:00:00+08:00", param_hint="--until") from None
 
 
-def _check(files: Sequence[str], out: str) -> None:
+def check_files(files: Sequence[str], out: str) -> None:
     """Before anything is written: a wrong name in the list must not cost an hour, or the input."""
     if files.count("-") > 1:
         raise click.UsageError("standard input (-) can be read once only")
@@ -94,7 +94,7 @@ def _opened(out: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _progress(files: Sequence[str]) -> Iterator[Progress | None]:
+def files_progress(files: Sequence[str], label: str = "重放 · replay") -> Iterator[Progress | None]:
     """A bar on a terminal; nothing elsewhere. Sizes of compressed files and of standard input are not known."""
     if not sys.stderr.isatty():
         yield None
@@ -102,7 +102,6 @@ def _progress(files: Sequence[str]) -> Iterator[Progress | None]:
     known = not any(name == "-" or name.endswith(_PACKED) for name in files)
     total = sum(Path(name).stat().st_size for name in files) if known else None
     done: dict[str, int] = {}
-    label = "重放 · replay"
     if total is not None:
         with click.progressbar(length=total, label=label, file=sys.stderr, show_eta=True) as bar:
             yield lambda path, nbytes: bar.update(nbytes - done.get(path, 0), done.update({path: nbytes}))
