@@ -7,6 +7,8 @@ import math
 import sqlite3
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 
 import polars as pl
 import pytest
@@ -24,6 +26,8 @@ from rules.expressions import (
     compile_measure,
     compile_value,
 )
+from rules.model import Expr
+from rules.tables import Tables, read_from
 
 ZONE_MS = 8 * 3_600_000
 SCOPE = Scope(
@@ -552,6 +556,88 @@ def test_any_text_is_an_expression_or_a_fault(text):
         values(text)
         return
     assert all(0 <= offset <= len(text) for offset, _, _ in faults(text))
+
+
+_TOKENS = [
+    "a",
+    "s",
+    "u",
+    "n",
+    "f",
+    "t",
+    "1",
+    "0.5",
+    "'k.csv'",
+    "'a'",
+    "'2026-01-01T00:00:00Z'",
+    "null",
+    "true",
+    "(",
+    ")",
+    ",",
+    ",",
+    "*",
+    "-",
+    "+",
+    "/",
+    "||",
+    "=",
+    "<",
+    "in",
+    "not",
+    "and",
+    "or",
+    "is",
+    "like",
+    "between",
+    "case",
+    "when",
+    "then",
+    "else",
+    "end",
+    "greatest(",
+    "least(",
+    "list(",
+    "lookup(",
+    "day(",
+    "month(",
+    "hour(",
+    "coalesce(",
+    "round(",
+    "regexp_like(",
+    "lower(",
+    "count(",
+    "count(distinct",
+    "sum(",
+    "median(",
+    "quantile(",
+    "first(",
+    "last(",
+    "min(",
+    "distinct",
+    ")",
+    ")",
+    ")",
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=st.lists(st.sampled_from(_TOKENS), max_size=14))
+def test_any_words_are_an_expression_or_a_fault(words):
+    """The same of what looks more like one, as a value and as a measure; what compiles can be computed."""
+    text = " ".join(words)
+    scope = replace(SCOPE, tables=Tables(read_from({"k.csv": "s,a\na,1\nb,2\n"})))
+    for compile_ in (compile_value, partial(compile_measure, "m")):
+        offsets = [0]
+        found = None
+        try:
+            found, _ = compile_(text, scope, zone_ms=ZONE_MS)
+        except ExpressionErrors as error:
+            offsets = [fault.offset for fault in error.faults]
+        assert all(0 <= offset <= len(text) for offset in offsets)
+        assert offsets or scope.tables.errors
+        if isinstance(found, Expr):
+            assert len(FRAME.select(found.expr)) == len(FRAME)
 
 
 @pytest.mark.parametrize(

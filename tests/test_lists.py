@@ -9,13 +9,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from events.record import Activation
 from rules.csv_source import MAX_FILE_BYTES, MAX_ROWS, Row, parse_csv
 from rules.errors import RuleErrors
 from rules.expressions import ExpressionErrors, Scope, compile_measure, compile_value
 from rules.load import load_bundle, load_rules
 from rules.model import RuleSet
 from rules.tables import Tables, read_from
-from tests.timeline import Timeline, told
+from streams.engine import Engine
+from tests.timeline import T0, Timeline, told
 
 FILES = {
     "key.csv": "\ufeff# the key polluters\n甲站\n\n 乙站 \n甲站\n",
@@ -322,6 +324,25 @@ def test_rules_read_lists_and_tables():
     line.values((3, 1e9), subject="丙站")
     assert told(line.made) == [("opened", 1), ("opened", 2)]
     assert [t.severity for t in line.made] == ["yellow", "red"]
+
+
+def test_a_changed_table_takes_force_at_its_record():
+    """The rule goes on with its open alerts; from there on its events are held against the new values."""
+    text = RULE.replace("red", "red\n    by: [subject]")
+    line = Timeline("id: unused\nfeed: sensor\nwhen: value > 1e9\nseverity: blue")
+    line.engine = Engine(load_rules({"r.yaml": text, "limits.csv": "subject,limit\n甲站,50\n乙站,50\n"}))
+    line.values((0, 60), subject="甲站")
+    line.values((0, 60), subject="乙站")
+    line.pos += 1
+    changed = load_rules({"r.yaml": text, "limits.csv": "subject,limit\n甲站,50\n乙站,70\n"})
+    assert line.step(Activation(line.pos, T0 + 1000, dict(changed.bundle))) == []
+    line.values((2, 60), subject="甲站")
+    line.values((2, 60), subject="乙站")
+    assert [(t.key["subject"], *told([t])[0]) for t in line.made] == [
+        ("甲站", "opened", 0),
+        ("乙站", "opened", 0),
+        ("乙站", "closed", 2),
+    ]
 
 
 def test_a_list_of_a_hundred_thousand_costs_little():
