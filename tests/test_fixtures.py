@@ -172,6 +172,20 @@ def test_long_values_stand_one_below_the_other(ruleset):
     ]
 
 
+def test_steps_tell_what_they_heard(ruleset):
+    """Of a sequence that is not complete."""
+    body = """
+rule: t.confirmed
+events: [{feed: complaint, category: 食品安全, times: 2}, {feed: inspection, result: 合格}]
+expect: [{opens: 2m}]
+"""
+    told = [text.strip() for text, _ in tell_failure(play(ruleset, body))]
+    assert told[3:] == [
+        "步骤 · step 1 complaint: 2 条 · 2 events, 最后 · last 1m 08:01",
+        "步骤 · step 2 inspection: 没有事件 · no event",
+    ]
+
+
 def test_the_verdict_does_not_depend_on_batches(ruleset):
     """Late events, acts and all."""
     body = """

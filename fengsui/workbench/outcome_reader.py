@@ -113,7 +113,7 @@ class OutcomeReader:
         if "key" not in keys:
             return ()
         node = keys["key"][1]
-        names = (*rule.by, *rule.new)
+        names = rule.alert_key
         if not isinstance(node, MapNode):
             if len(names) == 1:
                 return self._wants(((names[0], node),))

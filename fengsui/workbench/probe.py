@@ -1,4 +1,7 @@
-"""What a rule judged where nothing happened: the same rule without its condition, so that every evaluation shows itself."""
+"""What a rule saw where nothing happened: the same rule without its condition, so that every evaluation shows itself.
+
+Rules that judge no condition, absences, sequences and new values, show the events that they hear instead, step by step.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,54 @@ _MANY = 100_000
 
 
 @dataclass(frozen=True)
-class Judged:
-    """``judged``: evaluations of the expected key up to the expected time; ``last``: the last of them."""
+class Probe:
+    """``step``: which events of the rule it shows; empty where it shows the rule's evaluations."""
 
-    judged: int
+    step: str
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class Seen:
+    """``count``: what a probe showed of the expected key up to the expected time; ``last``: the last of it."""
+
+    step: str
+    count: int
     last: Transition | None
 
 
-def probe(rule: Rule) -> Rule | None:
-    """A rule whose every evaluation opens or updates an alert; None for kinds that judge no condition."""
-    if rule.kind not in ("each", "window", "baseline"):
-        return None
+def probes(rule: Rule) -> tuple[Probe, ...]:
+    if rule.kind == "sequence":
+        steps = []
+        for number, step in enumerate(rule.sequence, 1):
+            if step.unless:
+                feed, where = step.unless
+                steps.append(Probe(f"除非 · unless {feed}", _each(rule, feed, where)))
+            steps.append(
+                Probe(
+                    f"步骤 · step {number} {'absent ' if step.absent else ''}{step.feed}",
+                    _each(rule, step.feed, step.where),
+                )
+            )
+        return tuple(steps)
+    if rule.kind in ("absent", "new"):
+        return (Probe(f"听到 · heard {rule.feed}", _each(rule, rule.feed, rule.where)),)
+    return (Probe("", _bare(rule)),)
+
+
+def look(probe: Probe, expectation: Expectation, transitions: Sequence[Transition]) -> Seen:
+    """What a probe showed of an expectation that did not come true."""
+    moment = expectation.moment
+    before = [
+        shown
+        for shown in transitions
+        if all(want.fits(shown.key[name]) for name, want in expectation.key if name in shown.key)
+        and (moment is None or parse_instant(shown.at) <= moment.to_ms)
+    ]
+    return Seen(probe.step, len(before), before[-1] if before else None)
+
+
+def _bare(rule: Rule) -> Rule:
     return replace(
         rule,
         when=_ALWAYS,
@@ -43,13 +83,9 @@ def probe(rule: Rule) -> Rule | None:
     )
 
 
-def look(expectation: Expectation, evaluations: Sequence[Transition]) -> Judged:
-    """What the probe saw of an expectation that did not come true."""
-    moment = expectation.moment
-    before = [
-        evaluation
-        for evaluation in evaluations
-        if all(want.fits(evaluation.key.get(name)) for name, want in expectation.key)
-        and (moment is None or parse_instant(evaluation.at) <= moment.to_ms)
-    ]
-    return Judged(len(before), before[-1] if before else None)
+def _each(rule: Rule, feed: str, where: Expr | None) -> Rule:
+    """Every event of a feed that ``where`` lets through."""
+    bare = _bare(rule)
+    return replace(
+        bare, kind="each", feed=feed, where=where, absent_ms=None, expect=(), sequence=(), within_ms=None, new=()
+    )

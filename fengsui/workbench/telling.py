@@ -10,7 +10,7 @@ from fengsui.workbench.comparison import Difference, Row
 from fengsui.workbench.coverage import Coverage
 from fengsui.workbench.fixture import Expectation, Fixture
 from fengsui.workbench.outcome_reader import TYPES
-from fengsui.workbench.probe import Judged
+from fengsui.workbench.probe import Seen
 from fengsui.workbench.trial import Verdict
 from fengsui.workbench.wants import tell_value
 from fengsui.workbench.width import pad, width
@@ -98,9 +98,8 @@ def _details(row: Row, verdict: Verdict) -> Iterator[str]:
         if reason:
             yield f"reason {reason}"
     elif row.kind == "missing" and row.expectation is not None:
-        judged = verdict.judged.get(row.expectation)
-        if judged is not None:
-            yield _seen(judged, row.expectation, fixture)
+        for seen in verdict.seen.get(row.expectation, ()):
+            yield _heard(seen, fixture) if seen.step else _judged(seen, row.expectation, fixture)
 
 
 def _difference(difference: Difference, fixture: Fixture) -> Iterator[str]:
@@ -115,17 +114,23 @@ def _difference(difference: Difference, fixture: Fixture) -> Iterator[str]:
         yield f"{' ' * len(name)} {happened}"
 
 
-def _seen(judged: Judged, expectation: Expectation, fixture: Fixture) -> str:
+def _judged(seen: Seen, expectation: Expectation, fixture: Fixture) -> str:
     """The evaluation that should have brought it, or why there was none."""
-    last = judged.last
+    last = seen.last
     if last is None:
         return "规则没有可判定的事件 · the rule had nothing to judge by then: see feed, where, by, and how long windows take"
     at_ms = parse_instant(last.at)
-    there = expectation.moment is None or expectation.moment.from_ms <= at_ms
-    when = (
-        "那时 · then" if there and expectation.moment else f"最后一次判定 · last judged {fixture.timeline.tell(at_ms)}"
-    )
-    return f"{when}: {_measures(last) or 'true'}"
+    if expectation.moment and expectation.moment.from_ms <= at_ms:
+        return f"那时 · then: {_measures(last) or 'true'}"
+    return f"最后一次判定 · last judged {fixture.timeline.tell(at_ms)}: {_measures(last) or 'true'}"
+
+
+def _heard(seen: Seen, fixture: Fixture) -> str:
+    """How many events of a step had come by then."""
+    if seen.last is None:
+        return f"{seen.step}: 没有事件 · no event"
+    told = fixture.timeline.tell(parse_instant(seen.last.at))
+    return f"{seen.step}: {seen.count} 条 · {_some(seen.count, 'event')}, 最后 · last {told}"
 
 
 def _measures(transition: Transition) -> str:

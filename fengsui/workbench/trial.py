@@ -15,7 +15,7 @@ from events.times import parse_instant
 from events.transition import Transition
 from fengsui.workbench.comparison import Row, compare
 from fengsui.workbench.fixture import Deed, Expectation, Fixture, Put
-from fengsui.workbench.probe import Judged, look, probe
+from fengsui.workbench.probe import Seen, look, probes
 from rules.model import Rule, RuleSet
 from streams.dedupe import Dedupe
 from streams.engine import Engine
@@ -28,8 +28,8 @@ class Verdict:
     fixture: Fixture
     rows: tuple[Row, ...]
     problems: tuple[str, ...] = ()
-    #: expectation that did not come true -> what its rule judged up to then
-    judged: Mapping[Expectation, Judged] = field(default_factory=dict)
+    #: expectation that did not come true -> what its rule saw up to then
+    seen: Mapping[Expectation, tuple[Seen, ...]] = field(default_factory=dict)
     late: int = 0
     keyless: int = 0
     duplicate: int = 0
@@ -62,24 +62,24 @@ class Stage:
             fixture=fixture,
             rows=rows,
             problems=tuple(run.problems),
-            judged=self._judged(fixture, missing),
+            seen=self._seen(fixture, missing),
             late=run.late,
             keyless=sum(count for rule, count in run.engine.keyless().items() if rule in fixture.rules),
             duplicate=run.duplicate,
         )
 
-    def _judged(self, fixture: Fixture, missing: list[Expectation]) -> dict[Expectation, Judged]:
-        found: dict[Expectation, Judged] = {}
+    def _seen(self, fixture: Fixture, missing: list[Expectation]) -> dict[Expectation, tuple[Seen, ...]]:
+        found: dict[Expectation, tuple[Seen, ...]] = {}
         for name in sorted({expectation.rule for expectation in missing}):
-            bare = probe(self._rules[name])
-            if bare is None:
-                continue
             cast = self._cast(replace(fixture, rules=(name,)))
-            rules = tuple(bare if rule.id == name else rule for rule in cast.rules)
-            run = _Run(replace(cast, rules=rules), self._decoder, replace(fixture, deeds=()))
-            run.play(self._settle_ms, None)
-            seen = [t for t in run.made if t.rule == name and parse_instant(t.at) <= fixture.until_ms]
-            found |= {expectation: look(expectation, seen) for expectation in missing if expectation.rule == name}
+            for probe in probes(self._rules[name]):
+                rules = tuple(probe.rule if rule.id == name else rule for rule in cast.rules)
+                run = _Run(replace(cast, rules=rules), self._decoder, replace(fixture, deeds=()))
+                run.play(self._settle_ms, None)
+                shown = [t for t in run.made if t.rule == name and parse_instant(t.at) <= fixture.until_ms]
+                for expectation in missing:
+                    if expectation.rule == name:
+                        found[expectation] = (*found.get(expectation, ()), look(probe, expectation, shown))
         return found
 
     def _cast(self, fixture: Fixture) -> RuleSet:
