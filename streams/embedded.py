@@ -83,6 +83,9 @@ class RunnerHealth:
     lag_s: float = 0.0
     #: position that the newest snapshot covers
     snapshot_pos: int = 0
+    #: the activation of the rule set that it judges by: position and epoch ms; None where the log no longer has it
+    rules_pos: int | None = None
+    rules_at_ms: int | None = None
     #: what people should know though the engine runs
     warnings: tuple[str, ...] = ()
 
@@ -269,6 +272,9 @@ class EngineRunner:
         if refused:
             self._warnings["restore"] = refused[-1]
         self._health = RunnerHealth(pos=self._pos, snapshot_pos=self._pos, clock_ms=self._engine.clock_ms)
+        rules = self._event_log.newest_rules()
+        if rules is not None and rules.pos <= self._pos:
+            self._health = replace(self._health, rules_pos=rules.pos, rules_at_ms=rules.at_ms)
 
     def _run(self) -> None:
         try:
@@ -344,8 +350,10 @@ class EngineRunner:
             )
             self._warnings["rules"] = f"a rule set in the log is refused by this version: {str(errors).splitlines()[0]}"
             return Outcome()
-        if any(isinstance(record, Activation) for record in records):
-            self._warnings.pop("rules", None)
+        for record in records:
+            if isinstance(record, Activation):
+                self._warnings.pop("rules", None)
+                self._health = replace(self._health, rules_pos=record.pos, rules_at_ms=record.at_ms)
         return outcome
 
     def _append(self, outcome: Outcome, last: int) -> None:

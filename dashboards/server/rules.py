@@ -55,16 +55,13 @@ async def list_rules(request: Request) -> Response:
 
 def standing(services: Services, principal: Principal) -> dict[str, Any]:
     """The set in force and, where newer files are refused, why: ``{"in_force": {...}, "refused": {...} or None}``."""
-    rules = services.runner.ruleset
+    rules, health = services.runner.ruleset, services.runner.health
     modes = Counter[str](rule.mode for rule in rules.rules)
-    told = services.rules.in_force if services.rules else None
-    # The activation may be in the log, and the engine not yet there.
-    here = told if told is not None and told.ruleset.version == rules.version else None
     return {
         "in_force": {
             "version": rules.version,
-            "position": here.position if here else None,
-            "since": instant(here.since_ms if here else None),
+            "position": health.rules_pos,
+            "since": instant(health.rules_at_ms),
             "count": len(rules.rules),
             **{mode: modes[mode] for mode in ("on", "shadow", "off")},
         },
