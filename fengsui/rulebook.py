@@ -135,6 +135,7 @@ class Rulebook:
         changes = changes_between(old.ruleset, new)
         position = None
         if new.bundle != old.ruleset.bundle:
+            self._runner.prepare(new)
             try:
                 position = self._gateway.activate(new)
             except LogError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Engine:
         #: the watermark of the alert feed
         self._alert_mark = NEVER
         self._made: list[Step] = []
+        #: gives the rule set of an activation's bundle: whoever has just loaded it can spare the engine doing so again
+        self.load: Callable[[Mapping[str, object]], RuleSet] = load_bundle
 
     @property
     def ruleset(self) -> RuleSet:
@@ -200,7 +202,7 @@ class Engine:
     def _activate(self, activation: Activation) -> None:
         """A new rule set: rules that mean the same keep their state, the alerts of those that are gone are closed."""
         self.pos = activation.pos
-        ruleset = load_bundle(activation.bundle)
+        ruleset = self.load(activation.bundle)
         old = self._program
         self._program = Program(ruleset, self._book)
         self._program.load(old.state())

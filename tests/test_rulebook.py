@@ -54,6 +54,16 @@ def test_a_save_takes_force_by_itself(served: Served) -> None:
     assert metric(served, "fengsui_rules_activation_seconds_count") == 2
 
 
+def test_the_engine_need_not_load_what_was_loaded(served: Served) -> None:
+    """It would stand still meanwhile: seconds for a thousand rules. Lists and feeds of the bundle are compared, too."""
+    directory = served.system.rules_directory
+    (directory / "watched.csv").write_text("站甲\n")
+    file(served).write_text(RULES.replace("value > 9\n", "value > 9 AND subject NOT IN list('watched.csv')\n"))
+    served.until(lambda: "watched" in str(served.system.runner.ruleset.rules[1].when))
+    served.system.rulebook.reload()
+    assert served.system.runner.ruleset is served.system.rulebook.in_force.ruleset
+
+
 def test_a_refusal_stays_visible_until_it_is_mended(served: Served) -> None:
     """On the summary with the first faults and their places, in metrics, and in readyz, which still says ready."""
     since = summary(served)["since"]
