@@ -290,20 +290,38 @@ def rules_test(directory: Path, junit: Path | None, rule: str | None, jobs: int 
 
 
 @rules.command("schema", short_help="规则文件的 JSON Schema · for editors")
+@_rules_option
+@_directory
+@click.option(
+    "--url", is_flag=True, help="只打印运行中的系统提供它的地址 · only print where a running system serves it"
+)
 @click.option("--tests", is_flag=True, help="用例文件（*.test.yaml）的 · of the tests beside the rules")
-def rules_schema(*, tests: bool) -> None:
-    """规则文件或用例文件的 JSON Schema，供编辑器使用。
+@_config
+def rules_schema(rules: Path | None, data: Path | None, *, url: bool, tests: bool, config: Path | None) -> None:
+    """规则文件或用例文件的 JSON Schema，供编辑器补全和检查（docs/rules.md）。数据来源和字段取自 --rules 目录的 feeds.yaml。
 
-    The JSON Schema of rule files, or of the tests beside them, for editors.
+    The JSON Schema of rule files, or of the tests beside them, for editors (docs/rules.md). Feeds and fields are those of
+    the feeds.yaml in the rules directory. With --url, the address at which the system that runs on --data serves it, for
+    editors on this machine.
     """
+    settings = _settings(config, rules=rules, data=data)
+    if url:
+        from fengsui.remote import schema_url
+
+        click.echo(schema_url(settings))
+        return
     import json
 
     if tests:
-        from fengsui.workbench.fixture_schema import fixture_schema as schema
+        from fengsui.workbench.fixture_schema import fixture_schema
+
+        shape = fixture_schema()
     else:
+        from rules.load import load_catalog
         from rules.schema import schema
 
-    click.echo(json.dumps(schema(), ensure_ascii=False, indent=2))
+        shape = schema(load_catalog(settings.rules))
+    click.echo(json.dumps(shape, ensure_ascii=False, indent=1))
 
 
 @rules.command("explain", short_help="用白话说明规则 · what a rule does, in words")

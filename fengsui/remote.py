@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from dashboards.server.tokens import TOKEN_FILE
+from dashboards.server.tokens import TOKEN_FILE, schema_key
 from fengsui.exits import InputFault, ServiceMissing
 from fengsui.layout import DataDirectory
 from fengsui.settings import Settings
@@ -41,18 +41,7 @@ def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any
 
 def ask(settings: Settings, method: str, path: str) -> Answer:
     """The answer to an API call, whatever its status. ServiceMissing where no system answers."""
-    directory = DataDirectory(settings.data)
-    address = directory.address()
-    if address is None:
-        raise ServiceMissing(
-            f"no system runs on {settings.data}: start `fengsui up`, or name its directory with --data"
-        )
-    try:
-        token = (settings.data / TOKEN_FILE).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ServiceMissing(
-            f"{settings.data / TOKEN_FILE} cannot be read ({error.strerror}): use the account that runs it"
-        ) from None
+    address, token = _system(settings)
     request = urllib.request.Request(address + path, method=method, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # our own server
     # The certificate names the public host, and this goes to the same machine.
     context = ssl._create_unverified_context() if address.startswith("https:") else None  # noqa: S323
@@ -65,12 +54,33 @@ def ask(settings: Settings, method: str, path: str) -> Answer:
         raise ServiceMissing(f"{address} does not answer ({error}): see its messages") from None
 
 
+def _system(settings: Settings) -> tuple[str, str]:
+    """Address and token of the system that runs on this directory."""
+    address = DataDirectory(settings.data).address()
+    if address is None:
+        raise ServiceMissing(
+            f"no system runs on {settings.data}: start `fengsui up`, or name its directory with --data"
+        )
+    try:
+        return address, (settings.data / TOKEN_FILE).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ServiceMissing(
+            f"{settings.data / TOKEN_FILE} cannot be read ({error.strerror}): use the account that runs it"
+        ) from None
+
+
 def _body(data: bytes) -> dict[str, Any]:
     try:
         body = json.loads(data)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def schema_url(settings: Settings) -> str:
+    """Where an editor on this machine finds the schema of the running system's rules. ServiceMissing where none runs."""
+    address, token = _system(settings)
+    return f"{address}/api/v1/rules/schema?key={schema_key(token)}"
 
 
 def reload_rules(settings: Settings) -> str:

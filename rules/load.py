@@ -26,7 +26,7 @@ from rules.yaml_source import Mapping as MapNode
 DEFAULT_ZONE = "Asia/Shanghai"
 MAX_RULES = 10_000
 
-__all__ = ["DEFAULT_ZONE", "RuleError", "RuleErrors", "load_bundle", "load_rules", "packs_directory"]
+__all__ = ["DEFAULT_ZONE", "RuleError", "RuleErrors", "load_bundle", "load_catalog", "load_rules", "packs_directory"]
 
 
 def packs_directory() -> Path:
@@ -85,6 +85,18 @@ def _zone_ms(zone: str) -> int:
         raise RuleErrors([RuleError("", 0, 0, f"unknown time zone {zone!r}", "such as Asia/Shanghai")]) from None
     assert offset is not None
     return int(offset.total_seconds() * 1000)
+
+
+def load_catalog(directory: Path | None) -> FeedCatalog:
+    """The feeds of a rules directory (or of the one that a rule file stands in); the built-in ones where it has none. RuleErrors."""
+    if directory is None:
+        return FeedCatalog.builtin()
+    errors: list[RuleError] = []
+    path = (directory if directory.is_dir() else directory.parent) / FEEDS_FILE
+    catalog, faults = _catalog(_read_file(FEEDS_FILE, path, errors) if path.exists() else None)
+    if errors or faults:
+        raise RuleErrors([*errors, *faults])
+    return catalog
 
 
 def _catalog(text: str | None) -> tuple[FeedCatalog, list[RuleError]]:

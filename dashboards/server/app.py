@@ -101,6 +101,7 @@ def routes(hub: Hub, intake: Intake, acts: Acts) -> Sequence[BaseRoute]:
         *(_route(f"/alerts/{{id}}/{verb}", {"POST": partial(acts.post, verb=verb)}) for verb in VERBS),
         _route("/rules", {"GET": rules.list_rules}),
         _route("/rules/reload", {"POST": rules.reload_rules}),
+        _route("/rules/schema", public={"GET": rules.show_schema}),  # asks for a key or a token itself
         _route("/rules/{id}", {"GET": rules.show_rule}),
         _route("/feeds", {"GET": feeds.list_feeds}),
         _route("/subjects/{id:path}", {"GET": subjects.show_subject}),

@@ -527,6 +527,20 @@ _API_PATHS: Json = {
             _ID,
         )
     },
+    "/rules/schema": {
+        "get": _get(
+            "The JSON Schema of rule files, for editors; feeds and fields are those of the catalogue in force",
+            {
+                "200": {
+                    "description": "The schema, with an ETag",
+                    "content": {"application/schema+json": {"schema": {"type": "object"}}},
+                },
+                "304": {"description": "If-None-Match names it: nothing has changed"},
+                **_problems(401),
+            },
+            _query("key", {"type": "string"}, "in place of a token: `fengsui rules schema --url` prints the address"),
+        )
+    },
     "/rules/reload": {
         "post": {
             "summary": "Read the rule files again",

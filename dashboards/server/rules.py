@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +22,7 @@ from dashboards.server.services import Refusal, Services, services_of
 from events.times import format_duration
 from rules.errors import RuleError
 from rules.model import Measure, Rule
+from rules.schema import schema
 from rules.words.rule import describe as explain
 from rules.words.said import LANGUAGES
 from streams.log.errors import LogError
@@ -156,6 +160,23 @@ def _window(rule: Rule) -> str | None:
     if rule.within_ms is not None:
         return f"within {format_duration(rule.within_ms)}"
     return None
+
+
+async def show_schema(request: Request) -> Response:
+    """GET /rules/schema: the JSON Schema of rule files over the catalogue in force. 304 where the client has it.
+
+    Editors can send no token: ``key`` in the address will do, which opens nothing else.
+    """
+    auth = services_of(request).auth
+    if not hmac.compare_digest(request.query_params.get("key", "").encode(), auth.token.schema_key.encode()):
+        auth.require(request)
+    body = json.dumps(schema(services_of(request).runner.ruleset.catalog), ensure_ascii=False).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {etag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/schema+json")
 
 
 async def reload_rules(request: Request) -> Response:

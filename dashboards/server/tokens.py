@@ -34,6 +34,11 @@ def rotate(directory: Path) -> str:
     return token
 
 
+def schema_key(token: str) -> str:
+    """For editors, which fetch a schema by its address and can send no token."""
+    return hmac.new(token.encode(), b"fengsui rules schema", hashlib.sha256).hexdigest()[:32]
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces a file atomically; it is never readable by others, not even for a moment."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -87,6 +92,11 @@ class AdminToken:
     def epoch(self) -> str:
         """Names the token without giving it away: sessions are bound to it, and die with it."""
         return hashlib.sha256(b"fengsui session epoch\n" + self.value.encode()).hexdigest()[:16]
+
+    @property
+    def schema_key(self) -> str:
+        """Opens the schema of rule files and nothing else; ends with the token."""
+        return schema_key(self.value)
 
     def matches(self, candidate: str) -> bool:
         """Compares in constant time."""
