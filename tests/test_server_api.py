@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -379,6 +380,23 @@ def test_an_act_that_says_too_little_or_too_much_is_400(served: Served, verb: st
     alert = alert_of(served, "站乙")
     problem(served.client.post(f"/api/v1/alerts/{alert['alert']}/{verb}", content=body), 400)
     assert alert_of(served, "站乙") == alert
+
+
+def test_the_schema_of_rules(served: Served) -> None:
+    """With a token or its own key; whoever has it already is told so; a changed token ends the key."""
+    path = "/api/v1/rules/schema"
+    answer = served.client.get(path)
+    assert answer.headers["content-type"] == "application/schema+json"
+    assert "sensor" in answer.json()["$defs"]["feed"]["anyOf"][0]["enum"]
+    etag = answer.headers["etag"]
+    again = served.client.get(path, headers={"If-None-Match": f'"x", {etag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    key = served.auth.token.schema_key
+    with httpx.Client(base_url=served.url) as editor:
+        problem(editor.get(path), 401)
+        problem(editor.get(path, params={"key": key[:-1]}), 401)
+        assert editor.get(path, params={"key": key}).json() == answer.json()
+        problem(editor.get("/api/v1/rules", params={"key": key}), 401)
 
 
 def test_reload(served: Served) -> None:

@@ -25,7 +25,7 @@ def key_shapes(catalog: FeedCatalog) -> Json:
 
 def step_shapes() -> Json:
     """The named shapes of a sequence's steps."""
-    event = mapping({"feed": ref("feed"), "where": ref("expression")})
+    event = mapping({"feed": ref("feed"), "where": ref("expression")}, title="event")
     return {
         "event": event,
         "step": {
@@ -34,8 +34,9 @@ def step_shapes() -> Json:
                 mapping(
                     {"unless": {**ref("event"), "description": _UNLESS}},
                     required=["unless"],
+                    title="unless",
                 ),
-                mapping({"absent": {**ref("event"), "description": _LAST_ABSENT}}, required=["absent"]),
+                mapping({"absent": {**ref("event"), "description": _LAST_ABSENT}}, required=["absent"], title="absent"),
             ],
             "defaultSnippets": [
                 {"label": "{feed, where}", "body": {"feed": "$1", "where": "$2"}},

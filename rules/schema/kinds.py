@@ -93,7 +93,7 @@ def _kind(kind: Kind, keys: Json) -> Json:
     if kind in ("absent", "sequence"):
         properties["severity"] = {**ref("severity"), "description": keys["severity"]["description"]}
     return {
-        "title": f"a rule of kind {kind}",
+        "title": _SNIPPETS[kind][0],
         "type": "object",
         "required": ["id", "title", "severity", *_NEEDED[kind]],
         "additionalProperties": False,
