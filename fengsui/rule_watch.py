@@ -16,6 +16,8 @@ from pathlib import Path
 
 from watchfiles import watch
 
+from rules.tree import MAX_ENTRIES
+
 _log = logging.getLogger("fengsui.rules")
 
 #: What rules are made of: rule files, feeds and constants, and the lists and tables that they name.
@@ -159,7 +161,11 @@ def _files(directory: Path) -> Iterator[tuple[str, Path]]:
         yield from sorted((path.name, path) for path in beside if _matters(path.name))
         return
     shut: list[str] = []
+    entries = 0
     for folder, folders, names in os.walk(directory, onerror=lambda error: shut.append(str(error.filename))):
+        entries += len(folders) + len(names)
+        if entries > MAX_ENTRIES:
+            break  # refused anyway
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from ((str(Path(folder, name)), Path(folder, name)) for name in sorted(names) if _matters(name))
     yield from ((name, Path(name)) for name in shut)

@@ -91,11 +91,10 @@ def load_catalog(directory: Path | None) -> FeedCatalog:
     """The feeds of a rules directory (or of the one that a rule file stands in); the built-in ones where it has none. RuleErrors."""
     if directory is None:
         return FeedCatalog.builtin()
-    errors: list[RuleError] = []
     path = (directory if directory.is_dir() else directory.parent) / FEEDS_FILE
-    catalog, faults = _catalog(_read_file(FEEDS_FILE, path, errors) if path.exists() else None)
-    if errors or faults:
-        raise RuleErrors([*errors, *faults])
+    catalog, faults = _catalog(read_text(path, FEEDS_FILE, max_bytes=MAX_FILE_BYTES) if path.exists() else None)
+    if faults:
+        raise RuleErrors(faults)
     return catalog
 
 
