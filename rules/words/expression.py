@@ -294,12 +294,13 @@ class Teller:
         if function in ("greatest", "least"):
             values = [self.value(argument, unit=unit) for argument in arguments]
             known = next((value.unit for value in values if value.unit), unit)
-            texts = [self.value(argument, unit=known).text for argument in arguments]
-            return Said(self._tongue.extreme(texts, greatest=function == "greatest"), values[0].sort, known)
+            texts = [self._tight(self.value(argument, unit=known)) for argument in arguments]
+            said = self._tongue.extreme(texts, greatest=function == "greatest")
+            return Said(said, values[0].sort, known, loose=True)
         values = [self.value(argument) for argument in arguments]
         if function == "lookup":
             file, column = (value.literal or value.text for value in values[:2])
-            return Said(self._tongue.looked_up(file, column, [value.text for value in values[2:]]))
+            return Said(self._tongue.looked_up(file, column, [value.text for value in values[2:]]), loose=True)
         if function in _CALLED:
             first = values[0]
             sort = _CALLED[function]
@@ -330,6 +331,8 @@ class Teller:
         if counted is not None:
             return Said(tongue.events(self.condition(counted)), "count")
         inner = self.value(first)
+        if self._over_windows:  # of windows, not of events
+            inner = replace(inner, text=self._tight(inner), loose=False)
         if op == "quantile":
             return Said(tongue.aggregated(op, inner.text, _constant(arguments[1])), "number", inner.unit)
         if op == "avg" and self._span:

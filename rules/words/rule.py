@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from events.feeds import ALERT_FEED, FeedCatalog
-from rules.model import Rule
+from rules.model import Expr, Rule
 from rules.words.calendars import calendar
 from rules.words.kinds import evaluation, measures
 from rules.words.said import Language
@@ -81,19 +81,31 @@ def _events(speaker: Speaker) -> list[Line]:
     return lines
 
 
+def _always(rule: Rule) -> bool:
+    """Whether every evaluation holds: ``when: TRUE``."""
+    return rule.when is not None and rule.when.text.strip().lower() == "true" and rule.severity[-1][1] is None
+
+
+def _condition(speaker: Speaker, when: Expr) -> Line:
+    if _always(speaker.rule):
+        if speaker.rule.kind == "each":
+            return Line(speaker.say("来了事件就报警。", "At every event."))
+        return Line(speaker.say("每次判断都报警。", "At every evaluation."))
+    line = speaker.condition(
+        speaker.say("当", "When "),
+        speaker.say("同时满足下列各项：", "When all of these hold:"),
+        speaker.say("满足下列任一项：", "When one of these holds:"),
+        when,
+    )
+    if speaker.language == "zh" and not line.items:
+        return Line(speaker.beside(line.text.removesuffix("。"), "时。"))
+    return line
+
+
 def _opening(speaker: Speaker) -> list[Line]:
     rule = speaker.rule
     assert rule.when is not None
-    lines = [
-        speaker.condition(
-            speaker.say("当", "When "),
-            speaker.say("同时满足下列各项：", "When all of these hold:"),
-            speaker.say("满足下列任一项：", "When one of these holds:"),
-            rule.when,
-        )
-    ]
-    if speaker.language == "zh" and not lines[0].items:
-        lines = [Line(speaker.beside(lines[0].text.removesuffix("。"), "时。"))]
+    lines = [_condition(speaker, rule.when)]
     if rule.hold_ms:
         hold = speaker.time(rule.hold_ms)
         lines.append(
@@ -198,7 +210,7 @@ def _closing(speaker: Speaker) -> list[Line]:
                 )
             )
         )
-    elif rule.when is not None:
+    elif rule.when is not None and not _always(rule):
         lines.append(
             Line(
                 speaker.say(
@@ -214,6 +226,8 @@ def _closing(speaker: Speaker) -> list[Line]:
                 f"报警 {after}后自动恢复（关闭），或由人提前处置。",
                 f"It closes by itself after {after}, or when a person resolves it.",
             )
+        elif _always(rule) and rule.clear is None:
+            text = speaker.say(f"连续 {after}没有再来，就恢复（关闭）。", f"It closes when no more came for {after}.")
         else:
             text = speaker.say(
                 f"连续 {after}没有一次判断成立（比如没有数据），也恢复。",
