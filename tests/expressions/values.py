@@ -78,7 +78,7 @@ def value(tree: Tree, fields: Fields) -> Any:
         case ("upper", inner, text):
             return _strict(lambda v: v.upper() == text.upper(), value(inner, fields))
         case ("listed", inner, file, column, negated):
-            known = [row[column] if column else next(iter(row.values())) for row in fields["tables"][file]]
+            known = _listed(fields["tables"][file], column or inner[1])
             return _strict(lambda v: (v in known) != negated, value(inner, fields))
         case ("lookup", file, column, names):
             wanted = {name: fields.get(name) for name in names}
@@ -113,6 +113,11 @@ def measured(tree: Tree, events: list[Fields], plain: Fields | None = None) -> A
             assert plain is not None
             return plain.get(name)
     raise AssertionError(tree)
+
+
+def _listed(rows: list[Fields], column: str) -> list[Any]:
+    """The values of this column, or of the only one of a file without a header."""
+    return [row[column if column in row else ""] for row in rows]
 
 
 def _strict(function: Callable[..., Any], *arguments: Any) -> Any:

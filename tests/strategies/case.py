@@ -16,7 +16,7 @@ class RuleFiles:
 
     files: Mapping[str, str]
     rules: list[RefRule]
-    tables: Mapping[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    tables: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

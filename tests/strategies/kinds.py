@@ -7,17 +7,21 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.expressions.drawn import aggregates, comparisons, conditions, graded, readable
+from tests.expressions.drawn import aggregates, comparisons, graded, readable
 from tests.expressions.grades import ROUNDED, TEXT, grade
 from tests.expressions.sql import sql
 from tests.expressions.trees import Tree, columns
 from tests.expressions.values import measured
 from tests.reference.rule import RefBaseline, RefRule, RefStep, RefWindow
 from tests.strategies.draft import Draft, condition
-from tests.strategies.parts import clear_after, episode, keys, ladder, severities, where
+from tests.strategies.parts import about, clear_after, episode, keys, ladder, over, severities, where
 from tests.strategies.world import DAY_MS, FEEDS, SEVERITIES, WATCH_MS, ZONE_MS, types_of
 
-_feeds = st.sampled_from(list(FEEDS))
+#: The feeds that a rule is drawn over, and the rules over alerts that it may name.
+Feeds = tuple[str, ...]
+Names = tuple[str, ...]
+PLAIN: Feeds = tuple(FEEDS)
+SHAPES = ("tumbling", "hopping", "sliding")
 
 
 def _keyed(spec: dict[str, Any], rule: RefRule, by: list[str] | None) -> Draft:
@@ -28,14 +32,14 @@ def _keyed(spec: dict[str, Any], rule: RefRule, by: list[str] | None) -> Draft:
 
 
 @st.composite
-def each(draw: st.DrawFn, unit: int) -> Draft:
-    feed = draw(_feeds)
+def each(draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = ()) -> Draft:
+    feed = draw(st.sampled_from(feeds))
     by = draw(keys({feed}))
     types = types_of(feed)
-    spec, rule, read = draw(episode(unit, types | {"time": "time"}))
+    spec, rule, read = draw(episode(unit, types | {"time": "time"}, None if feed != "alert" else about(rules)))
     given, value = draw(clear_after(unit))
-    some, only_those = draw(where(feed))
-    if draw(st.integers(0, 3)) == 3:
+    some, only_those = draw(where(feed, rules))
+    if feed != "alert" and draw(st.integers(0, 3)) == 3:
         spec["summary"] = {"zh": "{x:.1f} 于 {subject}", "en": "{x} at {tag}"}
         read |= {"x", "subject", "tag"}
     shown = tuple(name for name in ("time", *types) if name in read and name not in (by or ["subject"]))
@@ -43,8 +47,10 @@ def each(draw: st.DrawFn, unit: int) -> Draft:
 
 
 @st.composite
-def window(draw: st.DrawFn, unit: int, shapes: tuple[str, ...] = ("tumbling", "hopping", "sliding")) -> Draft:
-    feed = draw(_feeds)
+def window(
+    draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = (), shapes: tuple[str, ...] = SHAPES
+) -> Draft:
+    feed = draw(st.sampled_from(feeds))
     by = draw(keys({feed}))
     spec, made = _shape(draw, unit, draw(st.sampled_from(shapes)))
     measures = _measures(draw, feed)
@@ -52,7 +58,7 @@ def window(draw: st.DrawFn, unit: int, shapes: tuple[str, ...] = ("tumbling", "h
     types = readable(grades) | {name: types_of(feed)[name] for name in by or ["subject"]}
     more, rule, _ = draw(episode(unit, types))
     given, value = draw(clear_after(unit))
-    some, only_those = draw(where(feed))
+    some, only_those = draw(where(feed, rules))
     spec |= more | given | some | {"measure": {name: sql(tree) for name, tree in measures.items()}}
     rule |= {"clear_after": made.size} | value | only_those
     functions = {name: functools.partial(measured, tree) for name, tree in measures.items()}
@@ -85,8 +91,8 @@ def _measures(draw: st.DrawFn, feed: str) -> dict[str, Tree]:
 
 
 @st.composite
-def baseline(draw: st.DrawFn, unit: int) -> Draft:
-    draft = draw(window(unit, ("tumbling", "hopping")))
+def baseline(draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = ()) -> Draft:
+    draft = draw(window(unit, feeds, rules, ("tumbling", "hopping")))
     assert draft.rule.window
     size, hop = draft.rule.window.size, draft.rule.window.every
     feed, by = draft.rule.feed, draft.spec.get("by")
@@ -129,13 +135,15 @@ def _compared(tree: Tree) -> Any:
 
 
 @st.composite
-def new(draw: st.DrawFn, unit: int) -> Draft:
-    feed = draw(_feeds)
+def new(draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = ()) -> Draft:
+    feed = draw(st.sampled_from(feeds))
     by = draw(st.sampled_from([None, ["subject"], ["region"], ["source"]]))
-    choices = [["tag"], ["tag"], ["source", "tag"], *([name] for name in ("num", "flag", "x") if name in FEEDS[feed])]
-    fields = [name for name in draw(st.sampled_from(choices)) if name not in (by or ["subject"])]
     types = types_of(feed)
-    _, rungs, _ = draw(ladder(types))
+    choices = [["tag"], ["tag"], ["source", "tag"], *([name] for name in ("num", "flag", "x") if name in types)]
+    if feed == "alert":
+        choices = [["rule"], ["type"], ["rule", "severity"], ["state"]]
+    fields = [name for name in draw(st.sampled_from(choices)) if name not in (by or ["subject"])]
+    _, rungs, _ = draw(ladder(types, None if feed != "alert" else about(rules)))
     spec, rule = severities(rungs)
     spec["new"], rule["new"] = fields, tuple(fields)
     rule["memory"] = 30 * DAY_MS
@@ -146,24 +154,24 @@ def new(draw: st.DrawFn, unit: int) -> Draft:
         rule["learn"] = draw(st.sampled_from([3, 1, 10])) * unit
         spec["learn"] = f"{rule['learn']}ms"
     read = set().union(*(columns(tree) for _, tree in rungs))
-    if draw(st.integers(0, 2)) == 2:
+    if feed != "alert" and draw(st.integers(0, 2)) == 2:
         spec["summary"] = {"zh": "{x:.1f} 于 {subject}", "en": "{x} at {tag}"}
         read |= {"x", "subject", "tag"}
     shown = tuple(name for name in types if name in read and name not in (*(by or ["subject"]), *fields))
     given, value = draw(clear_after(unit))
-    some, only_those = draw(where(feed))
+    some, only_those = draw(where(feed, rules))
     return _keyed(spec | given | some, RefRule("", "new", feed, shown=shown, **rule, **value, **only_those), by)
 
 
 @st.composite
-def absent(draw: st.DrawFn, unit: int) -> Draft:
-    feed = draw(_feeds)
-    by = draw(st.sampled_from([None, ["subject"], ["subject", "tag"], ["region"]]))
+def absent(draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = ()) -> Draft:
+    feed = draw(st.sampled_from(feeds))
+    by = draw(st.sampled_from([None, ["subject"], ["region"], ["subject", "tag" if feed != "alert" else "rule"]]))
     spec: dict[str, Any] = {"severity": draw(st.sampled_from(SEVERITIES))}
     after = draw(st.sampled_from([2, 5, 12])) * unit
     spec["absent"] = f"{after}ms"
     rule: dict[str, Any] = {"absent": after, "ladder": ((spec["severity"], None),)}
-    some, only_those = draw(where(feed))
+    some, only_those = draw(where(feed, rules))
     if draw(st.booleans()) and by in (None, ["subject"]):
         expected = draw(st.lists(st.sampled_from(["s1", "s2", "甲站", "s9"]), min_size=1, max_size=3, unique=True))
         spec["expect"] = expected
@@ -172,14 +180,13 @@ def absent(draw: st.DrawFn, unit: int) -> Draft:
 
 
 @st.composite
-def sequence(draw: st.DrawFn, unit: int) -> Draft:
-    feeds = draw(st.lists(_feeds, min_size=1, max_size=3, unique=True))
-    feed = st.sampled_from(feeds)
+def sequence(draw: st.DrawFn, unit: int, feeds: Feeds = PLAIN, rules: Names = ()) -> Draft:
+    some = draw(st.lists(st.sampled_from(feeds), min_size=1, max_size=3, unique=True))
+    feed = st.sampled_from(["alert", *some] if "alert" in feeds else some)
 
     def part() -> tuple[dict[str, Any], str, Tree | None]:
         name = draw(feed)
-        types = types_of(name)
-        tree = draw(st.one_of(conditions(types, 0), conditions(types, 1), st.none()))
+        tree = draw(st.one_of(over(name, 0, rules), over(name, 1, rules), st.none()))
         return {"feed": name} | ({} if tree is None else {"where": sql(tree)}), name, tree
 
     listed: list[dict[str, Any]] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,37 +14,56 @@ from hypothesis import strategies as st
 from tests.strategies import kinds
 from tests.strategies.case import Case, RuleFiles
 from tests.strategies.draft import Draft
+from tests.strategies.hours import only
 from tests.strategies.stream import drafts, ops
+from tests.strategies.tables import Tables, tables
 from tests.strategies.world import BASE_MS, FEEDS, SECOND_MS, SEVERITIES, WATCH_MS, catalog_yaml, ref_feeds
 
-_KINDS = st.sampled_from(
-    [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, kinds.sequence, kinds.sequence]
-)
+_KINDS = [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, kinds.sequence, kinds.sequence]
+#: In a rule over alerts, what it names.
+_NAMING = re.compile(r"rule = '([^']+)'|rule IN \(([^)]*)\)")
+#: How many of ten rules are over alerts, once there are others.
+_OVER_ALERTS = 0
+STORMS = False
 
 
 @st.composite
-def _rule(draw: st.DrawFn, unit: int, index: int) -> Draft:
-    draft = draw(draw(_KINDS)(unit))
-    extra: dict[str, Any] = {}
-    changes: dict[str, Any] = {}
-    if draw(st.integers(0, 5)) == 5:
-        resolved = draw(st.lists(st.sampled_from(SEVERITIES), max_size=4, unique=True))
-        extra["auto_resolve"], changes["auto_resolve"] = resolved, frozenset(resolved)
-    if draw(st.integers(0, 9)) == 9:
-        mode = draw(st.sampled_from(["shadow", "off"]))
-        extra["enabled"], changes["mode"] = {"shadow": "shadow", "off": False}[mode], mode
+def _rule(draw: st.DrawFn, unit: int, index: int, rules: Sequence[str]) -> Draft:
+    """``rules``: those that a rule over alerts may name; it names only older ones, so that none goes round in a circle."""
+    named = tuple(rule for rule in rules if _number(rule) < index)
+    kind = draw(st.sampled_from(_KINDS))
+    if named and draw(st.integers(1, 10)) > 10 - _OVER_ALERTS:
+        draft = draw(kind(unit, (("alert", *FEEDS) if kind is kinds.sequence else ("alert",)), named))
+    else:
+        draft = draw(kind(unit))
     identity = f"{draw(st.sampled_from('cab'))}.{draft.rule.kind}-{index}"
     head = {"id": identity, "title": {"zh": "试验", "en": "A test"}, "domain": "testing", "forget": "400d"}
-    return Draft(head | draft.spec, replace(draft.rule, id=identity)).having(extra, **changes)
+    draft = Draft(head | draft.spec, replace(draft.rule, id=identity))
+    if draw(st.integers(0, 5)) == 5:
+        resolved = draw(st.lists(st.sampled_from(SEVERITIES), max_size=4, unique=True))
+        draft = draft.having({"auto_resolve": resolved}, auto_resolve=frozenset(resolved))
+    if draw(st.integers(0, 5)) == 5:
+        hours, calendar = draw(only(unit))
+        draft = draft.having(hours, **calendar)
+    if STORMS and draw(st.integers(0, 4)) == 4:
+        bounds = draw(
+            st.sampled_from([{"max_open": 1}, {"max_open": 2}, {"max_rate": 1}, {"max_open": 3, "max_rate": 2}])
+        )
+        draft = draft.having(bounds, **bounds)
+    if draw(st.integers(0, 9)) == 9:
+        mode = draw(st.sampled_from(["shadow", "off"]))
+        draft = draft.having({"enabled": {"shadow": "shadow", "off": False}[mode]}, mode=mode)
+    return draft
 
 
 @st.composite
 def _next(draw: st.DrawFn, unit: int, before: Sequence[Draft]) -> list[Draft]:
     """The set after a change."""
     found: list[Draft] = []
-    for number, draft in enumerate(before):
+    ids = [draft.rule.id for draft in before]
+    for draft in before:
         fate = draw(st.sampled_from(["stays", "stays", "renamed", "altered", "replaced", "goes"]))
-        if fate == "stays":
+        if fate == "stays" or (fate == "goes" and any(draft.rule.id in _named(other.spec) for other in before)):
             found.append(draft)
         elif fate == "renamed":
             found.append(draft.having({"title": {"zh": "另一题", "en": "Another title"}}))
@@ -51,17 +71,44 @@ def _next(draw: st.DrawFn, unit: int, before: Sequence[Draft]) -> list[Draft]:
             resolved = ["blue", "red"] if draft.rule.auto_resolve != {"blue", "red"} else ["blue"]
             found.append(draft.having({"auto_resolve": resolved}, auto_resolve=frozenset(resolved)))
         elif fate == "replaced":
-            other = draw(_rule(unit, number))
+            staying = [identity for identity in ids if any(identity in _named(other.spec) for other in before)]
+            other = draw(_rule(unit, _number(draft.rule.id), staying))
             found.append(Draft(other.spec | {"id": draft.rule.id}, replace(other.rule, id=draft.rule.id)))
     if not found or draw(st.integers(0, 2)) == 2:
-        found.append(draw(_rule(unit, len(before) + 10)))
+        newest = max(map(_number, ids)) + 1
+        found.append(draw(_rule(unit, newest, [draft.rule.id for draft in found])))
     return found[::-1] if draw(st.booleans()) else found
 
 
-def files(drafts_: Sequence[Draft], unit: int) -> RuleFiles:
-    rules = [replace(draft.rule, version=_meaning(draft.spec)) for draft in drafts_]
+def _number(rule: str) -> int:
+    return int(rule.rsplit("-", 1)[1])
+
+
+def _named(spec: Mapping[str, Any]) -> set[str]:
+    """The rules that a rule over alerts names."""
+    text = json.dumps(spec, ensure_ascii=False)
+    found = [one or several for one, several in _NAMING.findall(text)]
+    return {name.strip(" '") for names in found for name in names.split(",")}
+
+
+def files(drafts_: Sequence[Draft], unit: int, beside: Tables) -> RuleFiles:
+    above = {draft.rule.id: _named(draft.spec) for draft in drafts_ if "alert" in draft.rule.feeds}
+
+    def level(rule: str) -> int:
+        return 1 + max((level(other) for other in above[rule] if other in above), default=0) if rule in above else 0
+
+    rules = [
+        replace(
+            draft.rule,
+            version=_meaning(draft.spec),
+            named=frozenset(above.get(draft.rule.id, set()) & set(above)),
+            level=level(draft.rule.id),
+        )
+        for draft in drafts_
+    ]
     text = yaml.safe_dump({"rules": [draft.spec for draft in drafts_]}, sort_keys=False, allow_unicode=True)
-    return RuleFiles({"feeds.yaml": catalog_yaml(unit), "rules.yaml": text}, rules)
+    texts, rows = beside
+    return RuleFiles({"feeds.yaml": catalog_yaml(unit), "rules.yaml": text} | texts, rules, rows)
 
 
 def _meaning(spec: dict[str, Any]) -> str:
@@ -70,10 +117,18 @@ def _meaning(spec: dict[str, Any]) -> str:
 
 
 @st.composite
+def _first(draw: st.DrawFn, unit: int, most: int) -> list[Draft]:
+    found: list[Draft] = []
+    for index in range(draw(st.integers(1, most))):
+        found.append(draw(_rule(unit, index, [draft.rule.id for draft in found])))
+    return found
+
+
+@st.composite
 def cases(draw: st.DrawFn, *, most_rules: int = 3, most_ops: int = 60, changes: bool = True) -> Case:
     """A rule set, perhaps others that follow it, and a stream that concerns them."""
     unit = draw(st.sampled_from([SECOND_MS, SECOND_MS, WATCH_MS]))
-    sets = [[draw(_rule(unit, index)) for index in range(draw(st.integers(1, most_rules)))]]
+    sets = [draw(_first(unit, most_rules))]
     if changes and draw(st.integers(0, 2)) == 2:
         sets.append(draw(_next(unit, sets[0])))
         if draw(st.booleans()):
@@ -86,7 +141,7 @@ def cases(draw: st.DrawFn, *, most_rules: int = 3, most_ops: int = 60, changes: 
     if draw(st.integers(0, 3)):
         latest = max([BASE_MS] + [op[1]["time"] if op[0] == "event" else _at(op) for op in found])
         found.append(("end", draw(st.sampled_from([None, None, latest + 3 * unit, latest + 200 * unit]))))
-    return Case(ref_feeds(unit), [files(one, unit) for one in sets], found)
+    return Case(ref_feeds(unit), [files(one, unit, draw(tables())) for one in sets], found)
 
 
 def _at(op: tuple[Any, ...]) -> int:
