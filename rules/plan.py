@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
@@ -48,11 +49,20 @@ class FeedPlan:
         self._keys: dict[str, tuple[KeyIndex, tuple[str, ...]]] = {}
         #: a column (None: of ones) where a calendar lets it through, else zeros
         self._limited: dict[str, tuple[str | None, Calendar]] = {}
+        #: a column (None: of ones) under another name
+        self._again: dict[str, str | None] = {}
 
-    def mask(self, where: Expr | None, only: Calendar | None = None) -> str | None:
-        """A boolean column; None stands for all rows."""
+    def mask(self, where: Expr | None, only: Calendar | None = None, *, since: int = 0) -> str | None:
+        """A boolean column; None stands for all rows. ``since``: a rule that came into force later has columns of its own, which
+        what waited for the watermark until then does not have: for that rule it never came.
+        """
         base = None if where is None else self._add(f"? {where.text}", where.expr.fill_null(value=False))
-        return base if only is None else self._limit(base, only)
+        limited = base if only is None else self._limit(base, only)
+        if not since:
+            return limited
+        name = f"{limited or '?'} since {since}"
+        self._again[name] = limited
+        return name
 
     def number(self, value: Expr) -> str:
         """A float column, NaN for null."""
@@ -106,6 +116,10 @@ class FeedPlan:
         names |= {field for _, fields in self._keys.values() for field in fields}
         return sorted(names)
 
+    def columns(self) -> list[str]:
+        """What :meth:`compute` makes."""
+        return [*self._exprs, *self._limited, *self._again, *self._keys]
+
     def compute(self, frame: pl.DataFrame, time: Ints) -> dict[str, NDArray[Any]]:
         """All columns for the rows of ``frame``, as numpy arrays."""
         out: dict[str, NDArray[Any]] = {}
@@ -119,6 +133,8 @@ class FeedPlan:
         let_through = {only: only.mask(time) for _, only in self._limited.values()}
         for name, (base, only) in self._limited.items():
             out[name] = let_through[only] if base is None else out[base] * let_through[only]
+        for name, same in self._again.items():
+            out[name] = np.ones(len(frame), np.bool_) if same is None else out[same]
         hashes: Hashes = {}
         for name, (index, fields) in self._keys.items():
             out[name] = index.encode([frame[field] for field in fields], hashes)

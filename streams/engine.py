@@ -40,11 +40,12 @@ class Engine:
     ``pos`` is the log position up to which everything has been taken; a snapshot covers the log to there.
     """
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: RuleSet, *, since: Mapping[str, int] | None = None) -> None:
+        """``since``: of an engine that is restored, when its rules came into force."""
         self.pos = 0
         self._book = AlertBook()
         self._storms = Storms(self._book)
-        self._program = Program(ruleset, self._book)
+        self._program = Program(ruleset, self._book, since)
         self._marks = Watermarks(ruleset.catalog)
         self._frames = 0
         self._swept = NEVER
@@ -204,7 +205,8 @@ class Engine:
         self.pos = activation.pos
         ruleset = self.load(activation.bundle)
         old = self._program
-        self._program = Program(ruleset, self._book)
+        # before the first rules nothing waited
+        self._program = Program(ruleset, self._book, old.since, now=activation.pos if old.rules else 0)
         self._program.load(old.state())
         self._marks.catalog = ruleset.catalog
         still = {rule.id for rule in self._program.rules}
@@ -276,6 +278,7 @@ class Engine:
                 "book": self._book.state(),
                 "marks": self._marks.state(),
                 "program": self._program.state(),
+                "since": self._program.since,
                 "frames": self._frames,
                 "swept": self._swept,
                 "beginning": self._beginning,
@@ -288,7 +291,7 @@ class Engine:
     def restore(cls, data: bytes) -> Engine:
         """The engine as it was. SnapshotError where this version cannot read it: then rebuild from the log."""
         state = snapshot.unpack(data)
-        engine = cls(load_bundle(state["bundle"]))
+        engine = cls(load_bundle(state["bundle"]), since=state["since"])
         engine.pos = state["pos"]
         engine._book.load(state["book"])
         engine._marks.load(state["marks"])

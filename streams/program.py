@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,10 +100,12 @@ class Lane:
 class Program:
     """``parts`` are all things with state, by a name that holds as long as their meaning does."""
 
-    def __init__(self, ruleset: RuleSet, book: AlertBook) -> None:
+    def __init__(self, ruleset: RuleSet, book: AlertBook, since: Mapping[str, int] | None = None, now: int = 0) -> None:
+        """``since``: of the rules that were there before, the log position at which each came into force; of the others, ``now``."""
         self.ruleset = ruleset
         self.catalog: FeedCatalog = ruleset.catalog
         self.rules = [rule for rule in ruleset.rules if rule.mode != "off"]
+        self.since = {_identity(rule): (since or {}).get(_identity(rule), now) for rule in self.rules}
         self.lanes: dict[str, Lane] = {}
         self.sequences: list[tuple[Sequence, tuple[str, ...]]] = []
         self.runtimes: dict[tuple[str, str], Runtime] = {}
@@ -157,23 +160,28 @@ class Program:
                 lane.each.append(each)
                 self._name(rule, each)
             case "new":
-                new = New(rule, keys, self._book, lane.plan)
+                new = New(rule, keys, self._book, lane.plan, since=self.since[_identity(rule)])
                 lane.new.append(new)
                 self._name(rule, new)
             case _:
                 self._track_regions(lane, rule)
-                absent = Absent(rule, keys, self._book, lane.plan, lane.regions)
+                since = self.since[_identity(rule)]
+                absent = Absent(rule, keys, self._book, lane.plan, lane.regions, since=since)
                 lane.absent.append(absent)
                 self._name(rule, absent)
 
     def _add_windows(self, rules: list[Rule]) -> None:
-        """Rules over the same events, keys and windows share one table, whatever each measures."""
+        """Rules over the same events, keys and windows share one table, whatever each measures: if they came into force together,
+        for what came before a rule is not in its windows.
+        """
         groups: dict[str, list[Rule]] = {}
         for rule in rules:
             where = rule.where.text if rule.where else ""
             hours = f" | {rule.only.text}" if rule.only else ""
             lane = self.lane(rule.feed, rule.level)
-            name = f"{lane.name} | {where} | {','.join(rule.by)} | {rule.window}{hours}"
+            since = self.since[_identity(rule)]
+            age = f" since {since}" if since else ""
+            name = f"{lane.name} | {where} | {','.join(rule.by)} | {rule.window}{hours}{age}"
             groups.setdefault(name, []).append(rule)
         for name, group in groups.items():
             first = group[0]
@@ -188,7 +196,7 @@ class Program:
             assert first.window is not None
             make = _TABLES[first.window.shape]
             table: Any = make(
-                mask=lane.plan.mask(first.where, first.only),
+                mask=lane.plan.mask(first.where, first.only, since=self.since[_identity(first)]),
                 codes=lane.plan.key(keys),
                 keys=keys,
                 window=first.window,
@@ -249,6 +257,12 @@ class Program:
         for name, part in self.parts.items():
             if name in state:
                 part.load(state[name])
+        for lane in (*self.lanes.values(), *self.alert_lanes.values()):
+            lane.release.complete(lane.plan.columns())
+
+
+def _identity(rule: Rule) -> str:
+    return f"{rule.id} {rule.version}"
 
 
 _TABLES: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,8 @@ class Release:
         columns = {}
         for name, column in arrived.columns.items():
             waiting = self._columns.get(name)
-            if waiting is None:  # a rule that came while these waited: for it they do not match
-                waiting = np.full(len(self._time), _missing(name), column.dtype)
+            if waiting is None:
+                waiting = _missing(name, len(self._time))
             columns[name] = np.concatenate((waiting, some(column)))
         return (
             np.concatenate((self._time, some(arrived.time))),
@@ -85,6 +86,10 @@ class Release:
             columns,
             np.concatenate((np.zeros(len(self._time), np.int64), some(arrived.cause))),
         )
+
+    def complete(self, columns: Iterable[str]) -> None:
+        """Rules came while these waited: for them they do not match."""
+        self._columns |= {name: _missing(name, len(self._time)) for name in columns if name not in self._columns}
 
     def renumber(self, column: str, renumbering: Renumbering) -> None:
         """Keys of waiting rows were heard just now, so they are all kept."""
@@ -113,6 +118,18 @@ class Release:
         self._frames = {0: pl.read_ipc(io.BytesIO(state["text"]))} if state["text"] else {}
 
 
-def _missing(column: str) -> float:
+def _missing(column: str, rows: int) -> NDArray[Any]:
     """By the plan's naming: masks do not hold, numbers are null, keys are missing, roles are none."""
-    return {"#": np.nan, "!": np.nan, "@": -1}.get(column[0], 0)
+    value, dtype = _MISSING[column[0]]
+    return np.full(rows, value, dtype)
+
+
+_MISSING: dict[str, tuple[float, Any]] = {
+    "?": (False, np.bool_),
+    "#": (np.nan, np.float64),
+    "!": (np.nan, np.float64),
+    "~": (0, np.uint64),
+    "@": (-1, np.int64),
+    "%": (0, np.int64),
+    "=": (0, np.int8),
+}

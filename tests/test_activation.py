@@ -91,3 +91,27 @@ def test_a_snapshot_in_between_changes_nothing() -> None:
     line.engine = Engine.restore(line.engine.snapshot())
     line.values((20, 0.5), (100, 1))
     assert [(m.rule, *told([m])[0]) for m in line.made] == [("seq", "opened", 20), ("mean", "opened", 60)]
+
+
+def test_a_changed_rule_begins_anew() -> None:
+    """What came before it came into force is in no window of it, whatever other rules made of that."""
+    line = started({"a.yaml": HEAD + MEAN})
+    line.values((10, 20), (20, 30))
+    stricter = HEAD + MEAN.replace("> 10", "> 5")
+    other = HEAD + MEAN.replace("id: mean", "id: other")
+    activate(line, {"a.yaml": stricter, "b.yaml": other}, 21)
+    line.values((30, 7), (200, 1))
+    assert [(m.rule, *told([m])[0], m.measures["n"]) for m in line.made] == [
+        ("mean", "opened", 60, 1),
+        ("mean", "closed", 120, 1),
+    ]
+
+
+def test_what_waited_while_a_rule_came_is_not_for_it() -> None:
+    """A rule sees what arrives after it came into force; what only waited for the watermark then is for the older ones."""
+    line = started({"a.yaml": HEAD + MEAN})
+    line.values((58, 20))
+    activate(line, {"a.yaml": HEAD + MEAN, "b.yaml": HEAD + MEAN.replace("id: mean", "id: other")}, 59)
+    line.engine = Engine.restore(line.engine.snapshot())
+    line.tick(200)
+    assert [(m.rule, *told([m])[0]) for m in line.made] == [("mean", "opened", 60), ("mean", "closed", 120)]

@@ -43,11 +43,13 @@ def _listen(codes: Any, time: Any, regions: Any, size: int, last: Any, state: An
 
 
 class Absent(Runtime):
-    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan, regions: KeyIndex) -> None:
+    def __init__(
+        self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan, regions: KeyIndex, *, since: int = 0
+    ) -> None:
         super().__init__(rule, keys, book)
         assert rule.absent_ms is not None
         self._size = rule.absent_ms
-        self._mask = plan.mask(rule.where)
+        self._mask = plan.mask(rule.where, since=since)
         self._codes = plan.key(keys)
         self._regions = regions
         self._types = {name: PHYSICAL[plan.catalog.field_type(rule.feed, name) or "string"] for name in rule.by}

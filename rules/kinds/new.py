@@ -35,9 +35,9 @@ def _meet(codes: Any, time: Any, memory: int, seen: Any, out: Any) -> int:
 class New(Matches):
     """``keys``: over the fields of ``by`` and the new ones together."""
 
-    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan) -> None:
+    def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan, *, since: int = 0) -> None:
         super().__init__(rule, keys, book)
-        self._mask = plan.mask(rule.where, rule.only)
+        self._mask = plan.mask(rule.where, rule.only, since=since)
         self._codes = plan.key(keys)
         self._rank = plan.verdict(rule)
         self._shown = Shown(rule, plan.catalog)

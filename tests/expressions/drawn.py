@@ -18,7 +18,7 @@ _WORDS = ("a", "b", "ab")
 _SIGNS = (">", "<", ">=", "<=", "=", "<>")
 _EVEN_SHARES = ("quantile 0.5", "quantile 0.25", "quantile 0.75", "quantile 0", "quantile 1")
 #: Whether the engine has distinct counts, quantiles and texts by now.
-LANDED = False
+LANDED = True
 _literal = st.integers(-3, 9).map(lambda number: ("lit", number))
 
 

@@ -38,7 +38,11 @@ class Case:
 
     def __repr__(self) -> str:
         ops = [line(op[1]).decode() + _receipt(op[1]) if op[0] == "event" else repr(op) for op in self.ops]
-        files = [f"# set {n}, {name}\n{text}" for n, one in enumerate(self.sets) for name, text in one.files.items()]
+        files: list[str] = []
+        shown: dict[str, str] = {}
+        for number, one in enumerate(self.sets):
+            files += [f"# set {number}, {name}\n{text}" for name, text in one.files.items() if shown.get(name) != text]
+            shown |= one.files
         return "\n".join(["Case:", *files, *ops])
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:

@@ -20,7 +20,7 @@ from tests.strategies.draft import Draft, condition
 from tests.strategies.sets import files
 from tests.strategies.world import BASE_MS, DAY_MS, FEEDS, SECOND_MS, VERBS, WATCH_MS, ZONE_MS, ref_feeds
 
-CHANGES = False
+CHANGES = True
 COUNT: Tree = ("agg", "count", None)
 X: Tree = ("col", "x")
 
@@ -188,7 +188,7 @@ MEASURES: dict[str, Tree] = {
     "oldest": ("agg", "first", X),
 }
 ROUNDED = {"spread"}
-SHAPES: tuple[str, ...] = ("tumbling", "hopping", "sliding")
+SHAPES: tuple[str, ...] = ("tumbling", "hopping", "sliding", "session")
 KINDS: list[Callable[[random.Random, int, str], Draft]] = [
     _each,
     _each,
@@ -198,6 +198,8 @@ KINDS: list[Callable[[random.Random, int, str], Draft]] = [
     _window,
     _absent,
     _sequence,
+    _new,
+    _baseline,
 ]
 
 

@@ -21,7 +21,7 @@ from tests.strategies.world import DAY_MS, FEEDS, SEVERITIES, WATCH_MS, ZONE_MS,
 Feeds = tuple[str, ...]
 Names = tuple[str, ...]
 PLAIN: Feeds = tuple(FEEDS)
-SHAPES = ("tumbling", "hopping", "sliding")
+SHAPES = ("tumbling", "hopping", "sliding", "session")
 
 
 def _keyed(spec: dict[str, Any], rule: RefRule, by: list[str] | None) -> Draft:

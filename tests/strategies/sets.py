@@ -19,7 +19,7 @@ from tests.strategies.stream import drafts, ops
 from tests.strategies.tables import Tables, tables
 from tests.strategies.world import BASE_MS, FEEDS, SECOND_MS, SEVERITIES, WATCH_MS, catalog_yaml, ref_feeds
 
-_KINDS = [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, kinds.sequence, kinds.sequence]
+_KINDS = [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, kinds.sequence, kinds.new, kinds.baseline]
 #: In a rule over alerts, what it names.
 _NAMING = re.compile(r"rule = '([^']+)'|rule IN \(([^)]*)\)")
 #: How many of ten rules are over alerts, once there are others.
