@@ -65,6 +65,14 @@ def test_what_is_gone_is_closed() -> None:
     assert told(line.values((32, 50))) == [("opened", 32)]
 
 
+def test_the_closing_of_what_is_gone_counts_all_true_evaluations() -> None:
+    """Also those that came too soon after the last transition to be told."""
+    line = started({"a.yaml": HEAD + EACH})
+    line.values((10, 20), (11, 30), (12, 40))
+    activate(line, {"c.yaml": SEQUENCE}, 31)
+    assert [(m.type, m.count) for m in line.made] == [("opened", 1), ("closed", 3)]
+
+
 def test_a_feeds_lateness_may_change() -> None:
     """A new catalogue takes force with the rules; the watermark never moves back."""
     feeds = (

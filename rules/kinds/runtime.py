@@ -69,7 +69,8 @@ class Runtime(ABC):
     def retire(self, at_ms: int, cause: int, reason: str) -> None:
         """The rule is gone: so are its alerts' conditions."""
         for alert in self.alerts():
-            self.book.close(alert, at_ms, auto_resolve=self.rule.auto_resolve, cause=cause, reason=reason)
+            count = self.trues(alert)
+            self.book.close(alert, at_ms, auto_resolve=self.rule.auto_resolve, cause=cause, count=count, reason=reason)
 
     def key(self, code: int) -> Key:
         return self.keys.key(code)
