@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -65,11 +65,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("tumblign", ["tumbling", "sliding"])
     "did you mean 'tumbling'?"
     """
-    if len(word) > _MAX_WORD_CHARS:
+    if len(word) > _MAX_WORD_CHARS or (isinstance(known, Sized) and len(known) > _MAX_KNOWN):
         return ""
     least, most = 0.4 * len(word), 2.5 * len(word)
     candidates = {name.casefold(): name for name in known if least <= len(name) <= most}
-    if len(candidates) > _MAX_KNOWN:
-        return ""
     near = get_close_matches(word.casefold(), candidates, n=1, cutoff=0.6)
     return f"did you mean {candidates[near[0]]!r}?" if near else ""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from events.feeds import ALERT_FEED
-from rules.errors import RuleError, did_you_mean
+from rules.errors import MAX_ERRORS, RuleError, did_you_mean
 from rules.model import Rule
+
+#: Of rules over alerts: one over ordinary alerts has the level 1.
+MAX_LEVELS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -29,20 +33,15 @@ def arranged(rules: Sequence[Rule], namings: Mapping[str, Sequence[Naming]], err
     above = {rule.id for rule in rules if ALERT_FEED in rule.feeds}
     for rule in rules:
         for naming in namings.get(rule.id, ()):
-            if naming.rule not in by_id:
+            if naming.rule not in by_id and len(errors) < MAX_ERRORS:
                 hint = did_you_mean(naming.rule, by_id)
                 errors.append(_fault(rule, naming, f"no rule has the id {naming.rule!r}", hint))
     levels: dict[str, int] = {}
     for identity in sorted(above):
-        cycle = _rise(identity, namings, above, levels, ())
-        if cycle:
-            rule, naming = by_id[cycle[0]], next(n for n in namings[cycle[0]] if n.rule == cycle[1])
-            told = (
-                "reads its own alerts"
-                if len(cycle) == 2
-                else f"reads its own alerts by way of {', '.join(cycle[1:-1])}"
-            )
-            errors.append(_fault(rule, naming, f"the rule {told}", "rules over alerts must not run in a circle"))
+        path = _rise(identity, namings, above, levels, ())
+        if path:
+            rule, naming = by_id[path[0]], next(n for n in namings[path[0]] if n.rule == path[1])
+            errors.append(_fault(rule, naming, _told(path), "rules over alerts must not run in a circle"))
             break
     return [
         replace(rule, level=levels.get(rule.id, 0), named=frozenset(_named(rule.id, namings, above))) for rule in rules
@@ -56,17 +55,26 @@ def _named(rule: str, namings: Mapping[str, Sequence[Naming]], above: set[str]) 
 def _rise(
     rule: str, namings: Mapping[str, Sequence[Naming]], above: set[str], levels: dict[str, int], path: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Fills in the levels up to ``rule``; -> the ids around a cycle, the first of them again at the end, or nothing."""
-    if rule in levels:
-        return ()
+    """Fills in the levels up to ``rule``; -> the ids around a circle, or of a stack too high, or nothing."""
     if rule in path:
         return (*path[path.index(rule) :], rule)
+    path = (*path, rule)
+    if len(path) + levels.get(rule, 1) > MAX_LEVELS + 1:
+        return path
+    if rule in levels:
+        return ()
     for below in _named(rule, namings, above):
-        cycle = _rise(below, namings, above, levels, (*path, rule))
-        if cycle:
-            return cycle
+        found = _rise(below, namings, above, levels, path)
+        if found:
+            return found
     levels[rule] = 1 + max((levels[below] for below in _named(rule, namings, above)), default=0)
     return ()
+
+
+def _told(path: tuple[str, ...]) -> str:
+    if path[0] != path[-1]:
+        return f"more than {MAX_LEVELS} rules over alerts stand above each other"
+    return "the rule reads its own alerts" + (f" by way of {', '.join(path[1:-1])}" if len(path) > 2 else "")
 
 
 def _fault(rule: Rule, naming: Naming, message: str, hint: str) -> RuleError:
