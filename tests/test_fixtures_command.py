@@ -107,6 +107,19 @@ def test_a_title_that_xml_cannot_hold_is_written_all_the_same(directory, tmp_pat
     ] == '铃\ufffd声 <b> & "x"'
 
 
+def test_a_build_server_also_reads_why_nothing_ran(directory, tmp_path):
+    """A fault of the rules, or of the tests, is an error in the report."""
+    rule = directory / "water" / "over.yaml"
+    rule.write_text(RULES.replace("value > limit", "valeu > limit"), encoding="utf-8")
+    report = tmp_path / "report.xml"
+    assert run(directory, "--junit", report).exit_code == 1
+    root = ET.fromstring(report.read_bytes())
+    assert root.get("errors") == "1"
+    (error,) = root.iter("error")
+    assert "water/over.yaml:6:11" in error.get("message")
+    assert "valeu" in error.text
+
+
 def test_single_rules_by_pattern(directory):
     """With the coverage of those; a pattern that fits none is an error."""
     other = RULES.replace("t.over", "u.over")

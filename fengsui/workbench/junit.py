@@ -22,9 +22,18 @@ def junit(trials: Sequence[Trial]) -> bytes:
         suite = ET.SubElement(root, "testsuite", {"name": _clean(file)} | _counts(some))
         for trial in some:
             _case(suite, trial)
-    ET.indent(root)
-    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return made + b"\n"
+    return _written(root)
+
+
+def junit_refusal(directory: str, faults: str) -> bytes:
+    """The report where nothing could run: one case, which stands for all."""
+    counts = {"tests": "1", "failures": "0", "errors": "1", "time": "0"}
+    root = ET.Element("testsuites", {"name": "fengsui rules test"} | counts)
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(directory)} | counts)
+    case = ET.SubElement(suite, "testcase", classname=_clean(directory), name="加载 · load", time="0")
+    error = ET.SubElement(case, "error", type="load", message=_clean(faults.partition("\n")[0]))
+    error.text = _clean(faults)
+    return _written(root)
 
 
 def _counts(trials: Sequence[Trial]) -> dict[str, str]:
@@ -50,6 +59,12 @@ def _case(suite: ET.Element, trial: Trial) -> None:
     wrong = sum(row.kind != "same" for row in verdict.rows) + len(verdict.problems)
     failure = ET.SubElement(case, "failure", type="fixture", message=f"{wrong} 处不符 · not as expected: {wrong}")
     failure.text = _clean("\n".join(text for text, _ in tell_failure(verdict)))
+
+
+def _written(root: ET.Element) -> bytes:
+    ET.indent(root)
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made + b"\n"
 
 
 def _clean(text: str) -> str:

@@ -10,32 +10,31 @@ import click
 
 from fengsui.exits import InputFault
 from fengsui.workbench.coverage import cover
+from fengsui.workbench.fixture import Fixture
 from fengsui.workbench.fixture_files import ENDINGS, load_fixtures
-from fengsui.workbench.junit import junit
+from fengsui.workbench.junit import junit, junit_refusal
 from fengsui.workbench.telling import Line, tell_counts, tell_coverage, tell_failure
 from fengsui.workbench.trials import run_trials
+from rules.errors import RuleErrors
 from rules.load import _zone_ms, load_rules
+from rules.model import RuleSet
 
 
 def run_tests(directory: Path, *, zone: str, pattern: str | None, report: Path | None, processes: int | None) -> bool:
     """Runs and says on stdout what came of it -> whether all passed. RuleErrors, InputFault."""
     began = time.perf_counter()
-    if directory.name.endswith(ENDINGS):
-        raise InputFault(
-            f"{directory}: give the directory of rules, or the rule file beside it; --rule picks single rules"
-        )
-    ruleset = load_rules(directory, zone=zone)
-    fixtures = load_fixtures(directory, ruleset, _zone_ms(zone))
-    if not fixtures:
-        raise InputFault(
-            f"{directory}: no tests in it; they stand in *.test.yaml beside the rules (docs/rules-testing.md)"
-        )
+    try:
+        ruleset, fixtures = _load(directory, zone)
+    except (RuleErrors, InputFault) as error:
+        if report is not None:
+            _write(report, junit_refusal(str(directory), str(error)))
+        raise
     rules = [rule for rule in ruleset.rules if pattern is None or fnmatchcase(rule.id, pattern)]
     names = {rule.id for rule in rules}
-    fixtures = tuple(fixture for fixture in fixtures if not names.isdisjoint(fixture.rules))
-    if not fixtures:
+    chosen = [fixture for fixture in fixtures if not names.isdisjoint(fixture.rules)]
+    if not chosen:
         raise InputFault(f"{directory}: no test of a rule {pattern!r}; the pattern is an id, or such as 'env.water.*'")
-    trials = run_trials(fixtures, ruleset, processes=processes)
+    trials = run_trials(chosen, ruleset, processes=processes)
     verdicts = [trial.verdict for trial in trials]
     if report is not None:
         _write(report, junit(trials))
@@ -48,6 +47,20 @@ def run_tests(directory: Path, *, zone: str, pattern: str | None, report: Path |
     for line in tell_coverage(cover(rules, verdicts)):
         _echo(line)
     return all(verdict.passed for verdict in verdicts)
+
+
+def _load(directory: Path, zone: str) -> tuple[RuleSet, tuple[Fixture, ...]]:
+    if directory.name.endswith(ENDINGS):
+        raise InputFault(
+            f"{directory}: give the directory of rules, or the rule file beside it; --rule picks single rules"
+        )
+    ruleset = load_rules(directory, zone=zone)
+    fixtures = load_fixtures(directory, ruleset, _zone_ms(zone))
+    if not fixtures:
+        raise InputFault(
+            f"{directory}: no tests in it; they stand in *.test.yaml beside the rules (docs/rules-testing.md)"
+        )
+    return ruleset, fixtures
 
 
 def _echo(line: Line) -> None:
