@@ -70,8 +70,6 @@ class New(Matches):
             when, row = int(time[i]), int(rows[i])
             if rank[i] == 0 or when < self._begun + self.rule.learn_ms:
                 continue
-            # one that came due before this event closes first
-            self.clear_before(when, stretch.passage)
             key = self.key(int(codes[i]))
             opening = Opening(
                 at_ms=when,
