@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,8 +17,10 @@ from fengsui.exits import DONE, INPUT, SERVICE, ServiceMissing
 from fengsui.layout import DataDirectory
 from fengsui.remote import call
 from fengsui.settings import KEYS, Settings
+from rules.calendar import last_known_year
 from rules.errors import RuleErrors
 from rules.load import load_rules, packs_directory
+from rules.model import RuleSet
 from sinks.store.errors import StoreError
 from sinks.store.store import Store
 from streams.log.errors import LogError
@@ -55,7 +58,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     directory = DataDirectory(settings.data)
     running = directory.in_use()
     yield _python()
-    yield _rules(settings)
+    yield from _rules(settings)
     yield _disk(settings.data)
     yield from _directory(directory)
     yield from _logs(directory)
@@ -72,14 +75,30 @@ def _python() -> Finding:
     return Finding("ok", "python", version)
 
 
-def _rules(settings: Settings) -> Finding:
+def _rules(settings: Settings) -> Iterator[Finding]:
     place = settings.rules or packs_directory()
     try:
         ruleset = load_rules(place, zone=settings.zone)
     except RuleErrors as error:
         text = f"{len(error.errors)} errors in {place}, the first: {error.errors[0]} (all: fengsui rules check {place})"
-        return Finding("fail", "rules", text, INPUT)
-    return Finding("ok", "rules", f"{len(ruleset.rules)} rules, {len(ruleset.catalog.feeds)} feeds in {place}")
+        yield Finding("fail", "rules", text, INPUT)
+        return
+    yield Finding("ok", "rules", f"{len(ruleset.rules)} rules, {len(ruleset.catalog.feeds)} feeds in {place}")
+    yield from workdays(ruleset, year=datetime.now(UTC).year)
+
+
+def workdays(ruleset: RuleSet, *, year: int) -> Iterator[Finding]:
+    """The holidays of a year are known only once the State Council has told them, and the package that holds them is renewed."""
+    asking = [rule.id for rule in ruleset.rules if rule.only and rule.only.asks_workdays]
+    if not asking:
+        return
+    text = f"holidays are known up to {last_known_year()}; {len(asking)} rules ask for them"
+    if year > last_known_year():
+        yield Finding(
+            "warn", "workdays", f"{text}: renew the package chinesecalendar, until then Monday to Friday count"
+        )
+    else:
+        yield Finding("ok", "workdays", text)
 
 
 def _disk(data: Path) -> Finding:

@@ -7,7 +7,7 @@ not. Of years that it does not know, Monday to Friday.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -56,6 +56,11 @@ class Calendar:
     def text(self) -> str:
         """Such as ``workdays 09:00-18:00, sat 09:00-12:00``."""
         return ", ".join(map(str, self.hours))
+
+    @property
+    def asks_workdays(self) -> bool:
+        """Whether it depends on the State Council's notices."""
+        return any(hours.days in ("workdays", "restdays") for hours in self.hours)
 
     def mask(self, time_ms: Ints) -> Bools:
         """Which instants lie within the hours."""
@@ -124,6 +129,12 @@ def _kind(day: Ints) -> Ints:
     return kind
 
 
+def last_known_year() -> int:
+    """The last whose holidays are known; after it, Monday to Friday are workdays."""
+    first, works = _workdays()
+    return date.fromordinal(date(1970, 1, 1).toordinal() + first + len(works) - 1).year
+
+
 @lru_cache(1)
 def _workdays() -> tuple[int, NDArray[np.bool_]]:
     """The first day that is known, since 1970, and for it and those after it whether people work."""
@@ -134,4 +145,4 @@ def _workdays() -> tuple[int, NDArray[np.bool_]]:
     count = (date(max(holidays).year + 1, 1, 1) - first).days
     days = [date.fromordinal(first.toordinal() + i) for i in range(count)]
     works = [day in made_up or (day.weekday() < 5 and day not in holidays) for day in days]
-    return (first - datetime.fromtimestamp(0, UTC).date()).days, np.array(works, np.bool_)
+    return (first - date(1970, 1, 1)).days, np.array(works, np.bool_)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.times import parse_instant
+from fengsui.doctor import workdays
 from rules.calendar import DAYS, Calendar, Hours
 from rules.errors import RuleErrors
 from rules.load import load_rules
@@ -150,6 +151,15 @@ def test_what_are_no_hours(only, error):
         rule_of(only)
     assert caught.value.errors[0].line == 2
     assert str(caught.value.errors[0]).split(": ", 1)[1].startswith(error)
+
+
+def test_the_doctor_says_where_holidays_are_not_known():
+    """Only to those whose rules ask for them."""
+    asking = "rules:\n  - {id: a, title: t, feed: sensor, when: value > 1, severity: red, only: {restdays: all}}\n"
+    others = asking.replace("restdays", "sun")
+    for text, year, expected in ((asking, 2026, ["ok"]), (asking, 2099, ["warn"]), (others, 2099, [])):
+        ruleset = load_rules({"r.yaml": text})
+        assert [finding.verdict for finding in workdays(ruleset, year=year)] == expected
 
 
 # --- in the engine ----------------------------------------------------------------------------------------------------
