@@ -35,7 +35,7 @@ ELASTALERT = (
     "any blacklist whitelist change frequency spike flatline new_term cardinality metric_aggregation percentage_match"
 )
 SIGMA = "event_count value_count temporal temporal_ordered value_sum value_avg value_percentile"
-ASKED_FOR = "hysteresis hold keep_firing absence thresholds outfalls escalation parent"
+ASKED_FOR = "hysteresis hold keep_firing absence thresholds outfalls escalation parent hours late"
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
