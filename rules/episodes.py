@@ -41,6 +41,7 @@ def _run(
     at: Any,
     verdict: Any,
     clear: Any,
+    late: Any,
     before: Any,
     has_clear: bool,  # noqa: FBT001 - compiled code takes no keywords
     in_arrival_order: bool,  # noqa: FBT001 - likewise
@@ -48,7 +49,6 @@ def _run(
     update_every: int,
     clear_after: int,
     slots: Any,
-    last_eval: Any,
     rank: Any,
     last_true: Any,
     last_emit: Any,
@@ -67,12 +67,7 @@ def _run(
         k = code[i]
         t = at[i]
         v = verdict[i]
-        stale = False
-        if in_arrival_order:
-            if t < last_eval[k]:
-                stale = True
-            else:
-                last_eval[k] = t
+        stale = in_arrival_order and late[i]
         wipes = has_clear and clear[i]
         if wipes:
             v = 0
@@ -164,6 +159,7 @@ class Evaluations:
     """A rule's evaluations in order. ``verdict``: 0 false, else the rank of the severity. Arrays of one length.
 
     ``before``: where evaluations come in arrival order, the watermark as each one came: what was due to close by then had closed.
+    ``late``: likewise, which of them are older than one of their key before.
     """
 
     code: Ints
@@ -171,6 +167,7 @@ class Evaluations:
     verdict: NDArray[np.int8]
     clear: Bools | None = None
     before: Ints | None = None
+    late: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.code)
@@ -189,7 +186,6 @@ class Episodes:
         #: nothing is due to close by time before this instant (a lower bound, so that idle rules cost nothing)
         self._next_due = -NEVER
         self._slots: Ints = np.full(64, -1, np.int32)
-        self._last_eval: Ints = np.full(64 if in_arrival_order else 0, NEVER, np.int64)
         self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
         self._times: dict[str, Ints] = {
             name: np.full(64, NEVER, np.int64)
@@ -198,17 +194,20 @@ class Episodes:
         self._free: Ints = np.zeros(64, np.int64)
         self._heap: Ints = np.zeros(2, np.int64)
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is open or pending: false evaluations change nothing."""
+        return bool(self._heap[1] == self._heap[0])
+
     def run(self, evaluations: Evaluations, *, keys: int) -> list[Change]:
         """Take the next evaluations; ``keys`` is how many codes there are by now."""
         n = len(evaluations)
         if n == 0:
             return []
-        self._slots = grown(self._slots, keys, -1)
-        if self._in_arrival_order:
-            self._last_eval = grown(self._last_eval, keys, NEVER)
         true = int(np.count_nonzero(evaluations.verdict))
-        if true == 0 and self._heap[1] == self._heap[0] and not self._in_arrival_order:
-            return []  # nothing is open or pending, and nothing holds
+        if true == 0 and self.idle:
+            return []
+        self._slots = grown(self._slots, keys, -1)
         self._make_room(int(self._heap[1]) + true)
         times = self._times
         out = np.empty((2 * n, 8), np.int64)
@@ -218,6 +217,7 @@ class Episodes:
             evaluations.at,
             evaluations.verdict,
             np.zeros(0, np.bool_) if clear is None else clear,
+            np.zeros(0, np.bool_) if evaluations.late is None else evaluations.late,
             np.zeros(0, np.int64) if evaluations.before is None else evaluations.before,
             clear is not None,
             self._in_arrival_order,
@@ -225,7 +225,6 @@ class Episodes:
             self._update_every,
             self._clear_after,
             self._slots,
-            self._last_eval,
             self._rank,
             times["last_true"],
             times["last_emit"],
@@ -323,7 +322,6 @@ class Episodes:
             else:
                 owner[slot] = renumbering.new[owner[slot]]
         self._slots = renumbering.of(self._slots)
-        self._last_eval = renumbering.of(self._last_eval)
 
     def _release(self, slot: int) -> None:
         self._slots[self._times["owner"][slot]] = -1
@@ -340,7 +338,6 @@ class Episodes:
         return {
             "next_due": self._next_due,
             "slots": self._slots,
-            "last_eval": self._last_eval,
             "rank": self._rank,
             "free": self._free,
             "heap": self._heap,
@@ -349,6 +346,6 @@ class Episodes:
 
     def load(self, state: dict[str, Any]) -> None:
         self._next_due = state["next_due"]
-        self._slots, self._last_eval = state["slots"], state["last_eval"]
+        self._slots = state["slots"]
         self._rank, self._free, self._heap = state["rank"], state["free"], state["heap"]
         self._times = {name: state[name] for name in self._times}

@@ -17,17 +17,40 @@ Mode = Literal["on", "off", "shadow"]
 
 
 @dataclass(frozen=True)
+class Operand:
+    """One side of a comparison of numbers. ``column``: its name, where it is a column and nothing else."""
+
+    text: str
+    expr: pl.Expr = field(compare=False)
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``left`` against ``right``, which may be a constant. ``sign``: = < <= > >=. Holds where neither side is null and it is so."""
+
+    left: Operand
+    sign: str
+    right: Operand | float
+
+
+@dataclass(frozen=True)
 class Expr:
     """A checked expression. ``expr`` is ready for a Polars select: division floating, x/0 and NaN null.
 
     ``fields``: the columns that it reads: of the events' frame (over events), measures and key fields (over a window), or
     aggregates' keys (a measure). An expression without any is as long as the frame it is selected from.
+    ``needs``: what must be so where a condition holds; where ``plain``, that is all there is to it. ``column``: its name, where
+    the expression is a column and nothing else.
     """
 
     text: str
     expr: pl.Expr = field(compare=False)
     type: Type
     fields: frozenset[str]
+    needs: tuple[Comparison, ...] = field(default=(), compare=False)
+    plain: bool = field(default=False, compare=False)
+    column: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

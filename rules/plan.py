@@ -37,6 +37,12 @@ def verdict(when: Expr | None, severity: tuple[tuple[str, Expr | None], ...]) ->
     return rank if when is None else pl.when(when.expr).then(rank).otherwise(pl.lit(0, pl.Int8))
 
 
+def judging(rule: Rule) -> list[Expr]:
+    """The conditions of a rule's evaluations."""
+    ladder = [condition for _, condition in rule.severity if condition is not None]
+    return [expr for expr in (rule.when, rule.clear, *ladder) if expr is not None]
+
+
 class FeedPlan:
     """The columns that the rules on one feed need. Equal texts are computed once."""
 
@@ -44,6 +50,8 @@ class FeedPlan:
         self.feed = feed
         self.catalog = catalog
         self._exprs: dict[str, pl.Expr] = {}
+        #: columns that conditions read
+        self._looked_at: set[str] = set()
         #: texts that tables read, by column
         self.texts: dict[str, pl.Expr] = {}
         self._keys: dict[str, tuple[KeyIndex, tuple[str, ...]]] = {}
@@ -92,6 +100,10 @@ class FeedPlan:
         text = f"{rule.when.text if rule.when else ''} -> {rungs}"
         return self._add(f"= {text}", verdict(rule.when, rule.severity))
 
+    def look(self, rule: Rule) -> None:
+        """The rule's conditions are computed where and when they are needed, from the frame itself."""
+        self._looked_at |= {column for expr in judging(rule) for column in expr.fields}
+
     def roles(self, name: str, masks: list[tuple[int, Expr | None]], only: Calendar | None = None) -> str:
         """For a sequence: one bit for each step or ``unless`` that the event could play."""
         bits = [
@@ -112,7 +124,7 @@ class FeedPlan:
     def reads(self) -> list[str]:
         """The frame's columns that :meth:`compute` looks at."""
         exprs = (*self._exprs.values(), *self.texts.values())
-        names = {name for expr in exprs for name in expr.meta.root_names()}
+        names = self._looked_at | {name for expr in exprs for name in expr.meta.root_names()}
         names |= {field for _, fields in self._keys.values() for field in fields}
         return sorted(names)
 

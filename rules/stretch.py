@@ -61,6 +61,7 @@ class Stretch:
         src: Ints,
         frames: dict[int, pl.DataFrame],
         passage: Passage,
+        frame: pl.DataFrame | None = None,
     ) -> None:
         self.columns = columns
         self.time = time
@@ -68,6 +69,8 @@ class Stretch:
         self.src = src
         self.frames = frames
         self.passage = passage
+        #: of what arrived: the rows as they came, for conditions to look at
+        self.frame = frame
 
     def __len__(self) -> int:
         return len(self.time)

@@ -13,7 +13,7 @@ from events.feeds import ALERT_FEED
 from events.record import Act, Activation, End, EventBatch, Record, Tick
 from rules.arrays import NEVER, Ints
 from rules.book import AlertBook, Outcome, Step, place_of
-from rules.kinds.runtime import Runtime
+from rules.kinds.window import Panel
 from rules.load import load_bundle
 from rules.model import RuleSet
 from rules.panes import PaneTable
@@ -74,11 +74,13 @@ class Engine:
         """Rule id -> matching events that had no whole key."""
         counts = {rule: runtime.keyless for (rule, _), runtime in self._program.runtimes.items()}
         for lane in (*self._program.lanes.values(), *self._program.alert_lanes.values()):
-            tables: list[tuple[PaneTable | SessionTable | SlidingTable, Sequence[Runtime]]] = [
+            tables: list[tuple[PaneTable | SessionTable | SlidingTable, Sequence[Panel[Any]]]] = [
                 *lane.panes,
                 *lane.sliding,
             ]
-            counts |= {runtime.rule.id: table.keyless for table, runtimes in tables for runtime in runtimes}
+            counts |= {
+                one.rule.id: table.keyless for table, panels in tables for panel in panels for one in panel.rules
+            }
         return {rule: count for rule, count in counts.items() if count}
 
     @property

@@ -12,14 +12,15 @@ import polars as pl
 from events.feeds import ALERT_FEED, FeedCatalog
 from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook
+from rules.judging import Sheet
 from rules.keys import KeyIndex
 from rules.kinds.absent import Absent
 from rules.kinds.baseline import Baselined
-from rules.kinds.each import Each
+from rules.kinds.each import Each, EachGroup
 from rules.kinds.new import New
 from rules.kinds.runtime import Runtime
 from rules.kinds.sequence import Sequence
-from rules.kinds.window import Sliding, Windowed
+from rules.kinds.window import Panel, Sliding, Windowed, panels
 from rules.model import Aggregate, Rule, RuleSet
 from rules.panes import PaneTable
 from rules.plan import TEXT, FeedPlan
@@ -39,11 +40,11 @@ class Lane:
     plan: FeedPlan
     regions: KeyIndex
     keys: dict[tuple[str, ...], KeyIndex] = field(default_factory=dict)
-    each: list[Each] = field(default_factory=list)
+    each: dict[str, EachGroup] = field(default_factory=dict)
     absent: list[Absent] = field(default_factory=list)
     new: list[New] = field(default_factory=list)
-    panes: list[tuple[PaneTable | SessionTable, list[Windowed]]] = field(default_factory=list)
-    sliding: list[tuple[SlidingTable, list[Sliding]]] = field(default_factory=list)
+    panes: list[tuple[PaneTable | SessionTable, list[Panel[Windowed]]]] = field(default_factory=list)
+    sliding: list[tuple[SlidingTable, list[Panel[Sliding]]]] = field(default_factory=list)
     release: Release = field(default_factory=Release)
 
     def index(self, by: tuple[str, ...]) -> KeyIndex:
@@ -58,7 +59,7 @@ class Lane:
     @property
     def shown(self) -> set[str]:
         """The columns that transitions show of an event."""
-        showing: list[Each | New] = [*self.each, *self.new]
+        showing: list[Each | New] = [*(each for group in self.each.values() for each in group.rules), *self.new]
         return {*TEXT, *(column for rule in showing for column in rule.text)}
 
     @property
@@ -70,26 +71,32 @@ class Lane:
         """Compute the plan's columns for the feed's events of a batch. ``number`` names the frame in ``src``."""
         text = frame.select(sorted(self.shown), **self.plan.texts)
         src = (number << ROW_BITS) | np.arange(len(frame), dtype=np.int64)
-        return Stretch(self.plan.compute(frame, time), time, cause, src, {number: text}, passage)
+        return Stretch(self.plan.compute(frame, time), time, cause, src, {number: text}, passage, frame)
 
     def run(self, arrived: Stretch | None, on_time: np.ndarray[Any, Any] | None, passage: Passage) -> None:
         """Judge what arrived and what the watermark releases."""
-        for rule in self.each:
-            if arrived is not None:
-                rule.take(arrived)
-            rule.pass_time(passage)
+        frame = None if arrived is None else arrived.frame
+        sheet = None if frame is None else Sheet(lambda: frame)
+        for group in self.each.values():
+            if arrived is not None and sheet is not None:
+                group.take(arrived, sheet)
+            group.pass_time(passage)
         if not self.ordered:
             return
         released = self.release.take(arrived, on_time, passage)
         for table, windowed in self.panes:
             fired = table.take(released)
-            for window in windowed:
-                window.take(fired, passage)
-                window.pass_time(passage)
+            for panel in windowed:
+                if fired is not None:
+                    for window, judged in panel.judge(fired.values, fired.code, panel.rules[0].measured(fired)):
+                        window.take(fired, judged, passage)
+                panel.pass_time(passage)
         for slides, sliding in self.sliding:
             slid = slides.take(released)
             for slider in sliding:
-                slider.take(slid, released)
+                if slid is not None:
+                    for rule, judged in slider.judge(slid.values, slid.code):
+                        rule.take(slid, judged, released)
                 slider.pass_time(passage)
         for absent in self.absent:
             absent.take(released)
@@ -157,7 +164,7 @@ class Program:
         match rule.kind:
             case "each":
                 each = Each(rule, keys, self._book, lane.plan)
-                lane.each.append(each)
+                self._each_group(lane, rule, keys).add(each)
                 self._name(rule, each)
             case "new":
                 new = New(rule, keys, self._book, lane.plan, since=self.since[_identity(rule)])
@@ -170,18 +177,30 @@ class Program:
                 lane.absent.append(absent)
                 self._name(rule, absent)
 
+    def _scope(self, rule: Rule) -> str:
+        """Names the events that a rule counts, and its keys."""
+        where = rule.where.text if rule.where else ""
+        hours = f" | {rule.only.text}" if rule.only else ""
+        since = self.since[_identity(rule)]
+        age = f" since {since}" if since else ""
+        return f"{self.lane(rule.feed, rule.level).name} | {where} | {','.join(rule.by)}{hours}{age}"
+
+    def _each_group(self, lane: Lane, rule: Rule, keys: KeyIndex) -> EachGroup:
+        """Rules over the same events and keys are judged together."""
+        name = f"each {self._scope(rule)}"
+        if name not in lane.each:
+            group = lane.each[name] = EachGroup(lane.plan.mask(rule.where, rule.only), lane.plan.key(keys), keys)
+            self.parts[name] = group.arrivals
+            self._users.setdefault(keys, []).append(group.arrivals)
+        return lane.each[name]
+
     def _add_windows(self, rules: list[Rule]) -> None:
         """Rules over the same events, keys and windows share one table, whatever each measures: if they came into force together,
         for what came before a rule is not in its windows.
         """
         groups: dict[str, list[Rule]] = {}
         for rule in rules:
-            where = rule.where.text if rule.where else ""
-            hours = f" | {rule.only.text}" if rule.only else ""
-            lane = self.lane(rule.feed, rule.level)
-            since = self.since[_identity(rule)]
-            age = f" since {since}" if since else ""
-            name = f"{lane.name} | {where} | {','.join(rule.by)} | {rule.window}{hours}{age}"
+            name = f"{self._scope(rule)} | {rule.window}"
             groups.setdefault(name, []).append(rule)
         for name, group in groups.items():
             first = group[0]
@@ -214,7 +233,7 @@ class Program:
                     kind = Baselined if rule.baseline else Windowed
                     runtimes.append(kind(rule, keys, self._book, lane.regions))
                 self._name(rule, runtimes[-1])
-            (lane.sliding if make is SlidingTable else lane.panes).append((table, runtimes))
+            (lane.sliding if make is SlidingTable else lane.panes).append((table, panels(runtimes)))
 
     def _track_regions(self, lane: Lane, rule: Rule) -> None:
         """Where a subject was last heard; a key that names its region, or no subject, does not ask."""

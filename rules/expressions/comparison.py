@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
@@ -11,7 +12,7 @@ from rules.expressions.checker import Checker
 from rules.expressions.logic import negated
 from rules.expressions.patterns import like_expr
 from rules.expressions.tables import in_list
-from rules.expressions.value import BAD, NO_LITERAL, Value, compared, floating, quoted
+from rules.expressions.value import BAD, NO_LITERAL, Value, compared, floating, needed, quoted
 
 COMPARISONS: dict[type[exp.Expression], str] = {
     exp.EQ: "=",
@@ -31,7 +32,9 @@ def compare(checker: Checker, node: exp.Expression) -> Value:
     left, right = values
     if sign not in ("=", "<>") and "boolean" in (left.type, right.type):
         return checker.report(node, f"true and false have no order: {sign} does not fit")
-    return checker.make("boolean", f"({sign} {left.canon} {right.canon})", compared(left, sign, right), left, right)
+    made = checker.make("boolean", f"({sign} {left.canon} {right.canon})", compared(left, sign, right), left, right)
+    needs = needed(left, sign, right)
+    return replace(made, needs=needs, plain=bool(needs))
 
 
 def between(checker: Checker, node: exp.Expression) -> Value:
@@ -43,9 +46,11 @@ def between(checker: Checker, node: exp.Expression) -> Value:
         return checker.report(node, "true and false have no order: BETWEEN does not fit")
     expr = compared(value, ">=", low) & compared(value, "<=", high)
     size = 3 + 2 * value.size + low.size + high.size
-    return checker.make(
+    made = checker.make(
         "boolean", f"(between {value.canon} {low.canon} {high.canon})", expr, value, low, high, size=size
     )
+    needs = (*needed(value, ">=", low), *needed(value, "<=", high))
+    return replace(made, needs=needs, plain=len(needs) == 2)
 
 
 def in_(checker: Checker, node: exp.Expression) -> Value:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import polars as pl
 
 from rules.expressions.faults import fail
-from rules.expressions.value import DTYPES, Value
+from rules.expressions.value import DTYPES, Value, column_of
 from rules.model import Expr, Type
 
 #: Rows to try expressions on.
@@ -40,4 +40,12 @@ def finish(text: str, value: Value, type_: Type, dtypes: Mapping[str, pl.DataTyp
     elif len(tried) != len(rows):
         # Polars makes one row of ``f OR true``
         expr = pl.when(pl.repeat(value=True, n=pl.len())).then(expr)
-    return Expr(text=text, expr=expr, type=type_, fields=value.fields)
+    return Expr(
+        text=text,
+        expr=expr,
+        type=type_,
+        fields=value.fields,
+        needs=value.needs,
+        plain=value.plain,
+        column=column_of(value),
+    )

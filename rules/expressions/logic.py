@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 from sqlglot import exp
 
@@ -12,7 +14,8 @@ from rules.expressions.value import Value
 def logical(checker: Checker, node: exp.Expression) -> Value:
     left, right = checker.condition(node.this), checker.condition(node.expression)
     if isinstance(node, exp.And):
-        return checker.make("boolean", f"(and {left.canon} {right.canon})", left.expr & right.expr, left, right)
+        made = checker.make("boolean", f"(and {left.canon} {right.canon})", left.expr & right.expr, left, right)
+        return replace(made, needs=(*left.needs, *right.needs), plain=left.plain and right.plain)
     return checker.make("boolean", f"(or {left.canon} {right.canon})", left.expr | right.expr, left, right)
 
 

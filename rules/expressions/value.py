@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rules.model import Type
+from rules.model import Comparison, Operand, Type
 
 NO_LITERAL = object()
 
@@ -23,6 +23,9 @@ class Value:
     fields: frozenset[str] = frozenset()
     literal: object = NO_LITERAL
     bad: bool = False
+    #: of a condition: see :class:`rules.model.Expr`
+    needs: tuple[Comparison, ...] = ()
+    plain: bool = False
     #: arithmetic on floats, where what overflowed may have met and become NaN
     raw: bool = False
 
@@ -42,6 +45,8 @@ def over(dividend: pl.Expr, divisor: pl.Expr, *, column: bool = False) -> pl.Exp
 
 
 BAD = Value(pl.lit(None), "null", "?", bad=True)
+#: Up to here a float tells an integer from the next.
+_MAX_LIMIT = 2**52
 _TURNED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 DTYPES: dict[Type, pl.DataType] = {
     "string": pl.String(),
@@ -78,6 +83,27 @@ def compared(left: Value, sign: str, right: Value) -> pl.Expr:
             return a > b
         case _:
             return a >= b
+
+
+def needed(left: Value, sign: str, right: Value) -> tuple[Comparison, ...]:
+    """The comparison as numbers are compared; nothing where it is not one of these."""
+    if not left.fields:
+        left, sign, right = right, _TURNED[sign], left
+    sides = [side for side in (left, right) if side.fields]
+    if sign == "<>" or not sides or not all(side.type in ("number", "integer") for side in (left, right)):
+        return ()
+    a, *others = (Operand(side.canon, floating(side), column_of(side)) for side in sides)
+    if others:
+        return (Comparison(a, sign, others[0]),)
+    limit = right.literal
+    if not isinstance(limit, (int, float)) or abs(limit) > _MAX_LIMIT:
+        return ()
+    return (Comparison(a, sign, float(limit)),)
+
+
+def column_of(value: Value) -> str | None:
+    """The column's name where the value is a column and nothing else."""
+    return next(iter(value.fields)) if value.size == 1 and len(value.fields) == 1 and not value.raw else None
 
 
 def floating(value: Value) -> pl.Expr:

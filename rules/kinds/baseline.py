@@ -13,7 +13,7 @@ from rules.arrays import Bools, Floats, Ints, Renumbering
 from rules.book import AlertBook
 from rules.history import History
 from rules.keys import KeyIndex
-from rules.kinds.window import Windowed, with_key
+from rules.kinds.window import Windowed, measured, with_key
 from rules.model import Aggregate, Baseline, Measure, Rule
 from rules.panes import Fired
 from rules.samples import between
@@ -43,7 +43,7 @@ class Baselined(Windowed):
 
     def measured(self, fired: Fired) -> pl.DataFrame:
         """The measures of the windows and then of their baselines, window end after window end."""
-        frame = super().measured(fired)
+        frame = measured(self.rule, fired.values)
         parts = []
         cuts = np.flatnonzero(np.diff(fired.end)) + 1
         for lo, hi in zip([0, *cuts.tolist()], [*cuts.tolist(), len(fired.end)], strict=True):

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from events.times import format_ms
 from events.transition import Evidence
+from rules.arrivals import Arrivals, Arrived
 from rules.book import AlertBook, Opening
 from rules.episodes import Change, Evaluations
+from rules.judging import Held, Jury, Scene, Sheet
 from rules.keys import KeyIndex
 from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, Shown, event_value
 from rules.model import Rule
 from rules.plan import FeedPlan
-from rules.stretch import Stretch
+from rules.stretch import Passage, Stretch
 
 
 class Each(EpisodeRuntime):
     def __init__(self, rule: Rule, keys: KeyIndex, book: AlertBook, plan: FeedPlan) -> None:
         super().__init__(rule, keys, book, in_arrival_order=True)
-        self._mask = plan.mask(rule.where, rule.only)
-        self._codes = plan.key(keys)
-        self._verdict = plan.verdict(rule)
-        self._clear = plan.mask(rule.clear)
+        plan.look(rule)
         self._shown = Shown(rule, plan.catalog)
         self.text = self._shown.columns
 
-    def take(self, stretch: Stretch) -> None:
-        """All events of the feed as they came, late ones too."""
-        rows, keyless = stretch.select(self._mask, self._codes)
-        self.keyless += keyless
-        some = slice(None) if len(rows) == len(stretch) else rows  # a slice copies nothing
+    def take(self, stretch: Stretch, arrived: Arrived, scene: Scene, held: Held | None) -> None:
+        """All events of the feed as they came, late ones too. ``held``: those at which the rule holds."""
+        rows = arrived.rows
         evaluations = Evaluations(
-            stretch.columns[self._codes][some],
-            stretch.time[some],
-            stretch.columns[self._verdict][some],
-            stretch.columns[self._clear][some] if self._clear else None,
-            stretch.passage.before(stretch.cause[some]),
+            arrived.code,
+            arrived.time,
+            np.zeros(len(rows), np.int8) if held is None else held.dense(len(rows)),
+            None if self.rule.clear is None else scene.holds(self.rule.clear),
+            arrived.before,
+            arrived.late,
         )
 
         def describe(change: Change) -> Opening:
@@ -57,3 +57,35 @@ class Each(EpisodeRuntime):
             measures=self._shown.values(stretch, row),
             evidence=Evidence(self.rule.feed, self.key(change.code), when, when, (str(stretch.value(row, "id")),)),
         )
+
+
+class EachGroup:
+    """Rules over the same events and keys, judged together."""
+
+    def __init__(self, mask: str | None, codes: str, keys: KeyIndex) -> None:
+        self.arrivals = Arrivals(mask, codes, keys)
+        self.rules: list[Each] = []
+        self._jury: Jury | None = None
+
+    def add(self, rule: Each) -> None:
+        self.rules.append(rule)
+
+    def take(self, stretch: Stretch, sheet: Sheet) -> None:
+        if self._jury is None:
+            self._jury = Jury([(each.rule.when, each.rule.severity) for each in self.rules])
+        arrived, keyless = self.arrivals.take(stretch)
+        if keyless:
+            for each in self.rules:
+                each.keyless += keyless
+        if arrived is None:
+            return
+        everything = len(arrived.rows) == len(stretch)
+        scene = Scene(sheet, None if everything else arrived.rows, len(arrived.rows))
+        for each, held in zip(self.rules, self._jury.judge(scene), strict=True):
+            if held is not None or not each.episodes.idle:
+                each.take(stretch, arrived, scene, held)
+
+    def pass_time(self, passage: Passage) -> None:
+        for each in self.rules:
+            if not each.episodes.idle:
+                each.pass_time(passage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,31 +15,27 @@ from rules.aggregates import Values, frame_of
 from rules.arrays import Ints
 from rules.book import AlertBook, Opening
 from rules.episodes import Change, Evaluations
+from rules.judging import Held, Jury, Scene, Sheet
 from rules.keys import KeyIndex
 from rules.kinds.runtime import SEVERITY_OF, EpisodeRuntime, event_value
 from rules.model import Expr, Rule
 from rules.panes import Fired
-from rules.plan import verdict
+from rules.plan import judging
 from rules.sliding import Slid
 from rules.stretch import Passage, Stretch
 
-_VERDICT, _CLEAR = " verdict", " clear"  # no name of a measure begins with a space
-
 
 class Judged:
-    """The measures of a rule's evaluations and what they come to."""
+    """What a rule's evaluations came to: where it holds, and the measures."""
 
-    def __init__(self, rule: Rule, keys: KeyIndex, codes: Ints, measures: pl.DataFrame) -> None:
-        scope = with_key(measures, _judging(rule), keys, codes)
-        clear = [] if rule.clear is None else [rule.clear.expr.fill_null(value=False).alias(_CLEAR)]
-        #: the measures, with what was judged beside them
-        self._frame = scope.with_columns(verdict(rule.when, rule.severity).alias(_VERDICT), *clear)
-        self._names = measures.columns
-        self.verdict: NDArray[np.int8] = self._frame[_VERDICT].to_numpy()
-        self.clear = self._frame[_CLEAR].to_numpy() if clear else None
+    def __init__(self, rule: Rule, scene: Scene, sheet: Sheet, names: list[str], held: Held | None) -> None:
+        self._sheet = sheet
+        self._names = names
+        self.verdict = np.zeros(scene.height, np.int8) if held is None else held.dense(scene.height)
+        self.clear = None if rule.clear is None else scene.holds(rule.clear)
 
     def row(self, row: int) -> dict[str, Any]:
-        return {name: self._frame[name][row] for name in self._names}
+        return {name: self._sheet.frame[name][row] for name in self._names}
 
 
 def measured(rule: Rule, values: Values) -> pl.DataFrame:
@@ -53,9 +49,54 @@ def with_key(frame: pl.DataFrame, reading: Iterable[Expr], keys: KeyIndex, codes
     return frame.hstack(keys.values().select(sorted(named))[codes]) if named else frame
 
 
-def _judging(rule: Rule) -> list[Expr]:
-    ladder = [condition for _, condition in rule.severity if condition is not None]
-    return [expr for expr in (rule.when, rule.clear, *ladder) if expr is not None]
+R = TypeVar("R", bound=EpisodeRuntime)
+
+
+class Panel(Generic[R]):
+    """Rules with the same measures over one table, judged together."""
+
+    def __init__(self, rules: list[R]) -> None:
+        self.rules = rules
+        self._keys = rules[0].keys
+        self._measures = rules[0].rule.measures
+        self._jury = Jury([(one.rule.when, one.rule.severity) for one in rules])
+        self._judging = [expr for one in rules for expr in judging(one.rule)]
+
+    def judge(self, values: Values, codes: Ints, measures: pl.DataFrame | None = None) -> list[tuple[R, Judged]]:
+        """The rules that hold somewhere, or have something open. ``measures``: where they are not just those of ``values``."""
+
+        def frame() -> pl.DataFrame:
+            made = measured(self.rules[0].rule, values) if measures is None else measures
+            return with_key(made, self._judging, self._keys, codes)
+
+        ready: dict[str, NDArray[Any]] = {}
+        if measures is None:
+            for measure in self._measures:
+                array = None if measure.expr.column is None else values.get(measure.expr.column)
+                if isinstance(array, np.ndarray):
+                    ready[measure.name] = array
+        sheet = Sheet(frame, ready)
+        scene = Scene(sheet, None, len(codes))
+        names = [one.name for one in self._measures] if measures is None else measures.columns
+        return [
+            (one, Judged(one.rule, scene, sheet, names, held))
+            for one, held in zip(self.rules, self._jury.judge(scene), strict=True)
+            if held is not None or not one.episodes.idle
+        ]
+
+    def pass_time(self, passage: Passage) -> None:
+        for one in self.rules:
+            if not one.episodes.idle:
+                one.pass_time(passage)
+
+
+def panels(rules: list[R]) -> list[Panel[R]]:
+    """Rules over one table, those with the same measures together."""
+    groups: dict[object, list[R]] = {}
+    for one in rules:
+        alike = tuple((measure.name, measure.expr.text, measure.expr.type) for measure in one.rule.measures)
+        groups.setdefault(one.rule.id if one.rule.baseline else alike, []).append(one)
+    return [Panel(group) for group in groups.values()]
 
 
 class Windowed(EpisodeRuntime):
@@ -67,14 +108,12 @@ class Windowed(EpisodeRuntime):
         # All evaluations at an instant are made as soon as the watermark reaches it; but a session may still be joined there.
         self.closes_when_passed = rule.window is not None and rule.window.shape == "session"
 
-    def measured(self, fired: Fired) -> pl.DataFrame:
-        return measured(self.rule, fired.values)
+    def measured(self, fired: Fired) -> pl.DataFrame | None:  # noqa: ARG002 - a baseline looks at it
+        """The measures, where they are not just those of the aggregates."""
+        return None
 
-    def take(self, fired: Fired | None, passage: Passage) -> None:
-        if fired is None:
-            return
+    def take(self, fired: Fired, judged: Judged, passage: Passage) -> None:
         rule = self.rule
-        judged = Judged(rule, self.keys, fired.code, self.measured(fired))
 
         def describe(change: Change) -> Opening:
             assert change.row is not None
@@ -105,11 +144,8 @@ class Windowed(EpisodeRuntime):
 
 
 class Sliding(EpisodeRuntime):
-    def take(self, slid: Slid | None, stretch: Stretch) -> None:
-        if slid is None:
-            return
+    def take(self, slid: Slid, judged: Judged, stretch: Stretch) -> None:
         rule = self.rule
-        judged = Judged(rule, self.keys, slid.code, measured(rule, slid.values))
         window = rule.window
         assert window is not None
 
