@@ -57,10 +57,11 @@ def load_candidate(file: Path, directory: Path | None, *, zone: str) -> Candidat
         raise InputFault(f"{file}: no such file of rules")
     directory = directory or file.resolve().parent
     current = load_rules(directory, zone=zone)
-    inside = file.resolve().is_relative_to(directory.resolve())
+    root = directory.resolve().parent if directory.is_file() else directory.resolve()
+    inside = file.resolve() == directory.resolve() or (directory.is_dir() and file.resolve().is_relative_to(root))
     if inside:
         whole = current
-        name = file.resolve().relative_to(directory.resolve()).as_posix()
+        name = file.resolve().relative_to(root).as_posix()
     else:
         whole = load_rules(directory, zone=zone, trial=file)
         name = str(file)
