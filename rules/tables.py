@@ -60,20 +60,21 @@ class Tables:
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """All rows of a file, its header too."""
-        return self._kept(("rows", name), lambda: self._rows(name))
+        return self.once(("rows", name), lambda: self._rows(name))
 
     def members(self, name: str, column: str, field: str, type_: Type) -> pl.Series:
         """The values of a list without repetition, sorted: texts, or numbers where the field is one.
 
         Without a column: that of the field's name, or the only one, which then has no header.
         """
-        return self._kept(("members", name, column, field, type_), lambda: self._members(name, column, field, type_))
+        return self.once(("members", name, column, field, type_), lambda: self._members(name, column, field, type_))
 
     def lookup(self, name: str, column: str, fields: Mapping[str, Type]) -> Lookup:
         """A column of a table by the columns named like ``fields``, each compared as its type."""
-        return self._kept(("lookup", name, column, *fields.items()), lambda: self._lookup(name, column, fields))
+        return self.once(("lookup", name, column, *fields.items()), lambda: self._lookup(name, column, fields))
 
-    def _kept(self, what: tuple[object, ...], make: Callable[[], _T]) -> _T:
+    def once(self, what: tuple[object, ...], make: Callable[[], _T]) -> _T:
+        """What ``make`` gave, or raised, when it was first asked for."""
         if what not in self._made:
             try:
                 self._made[what] = make()

@@ -365,3 +365,22 @@ def test_a_list_of_a_hundred_thousand_costs_little():
             frame.select(compiled.expr)
             best = min(best, time.perf_counter() - started)
         assert best / len(frame) < 1e-6, text
+
+
+def test_many_rules_of_a_long_list_load_soon():
+    """What Polars makes of a list is made once, however many rules ask for it in other words."""
+    table = "subject,limit\n" + "".join(f"9142{i:014d},{i}\n" for i in range(MAX_ROWS - 1))
+    asked = "subject IN list('limits.csv') AND value > {} + lookup('limits.csv', 'limit', subject)"
+
+    def took(count: int) -> float:
+        rules = "".join(
+            RULE.removeprefix("rules:\n")
+            .replace("id: a", f"id: a{i}")
+            .replace("value >", f"{asked.format(i)} AND value >")
+            for i in range(count)
+        )
+        started = time.process_time()
+        assert len(load_rules({"r.yaml": "rules:\n" + rules, "limits.csv": table}).rules) == count
+        return time.process_time() - started
+
+    assert took(60) < took(1) + 1

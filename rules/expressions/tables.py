@@ -12,7 +12,7 @@ from rules.errors import RuleErrors
 from rules.expressions.checker import Checker
 from rules.expressions.value import BAD, DTYPES, Value, floating, quoted
 from rules.model import Type
-from rules.tables import TableFault, key_expr
+from rules.tables import Lookup, TableFault, key_expr
 
 MAX_KEYS = 8
 
@@ -36,7 +36,9 @@ def in_list(checker: Checker, node: exp.Expression, call: exp.Expression) -> Val
         checker.scope.tables.errors |= set(error.errors)
         return BAD
     canon = f"(in {value.canon} (list {' '.join(quoted(name) for name in names)}))"
-    return checker.make("boolean", canon, _is_member(value, members), value, size=value.size + 6)
+    # Polars takes its time to make a column's type of a long list: once for each column
+    expr = checker.scope.tables.once(("in", canon, value.fields), lambda: _is_member(value, members))
+    return checker.make("boolean", canon, expr, value, size=value.size + 6)
 
 
 def _is_member(value: Value, members: pl.Series) -> pl.Expr:
@@ -78,12 +80,16 @@ def lookup(checker: Checker, node: exp.Expression, arguments: list[exp.Expressio
         checker.scope.tables.errors |= set(error.errors)
         return BAD
     canon = f"(lookup {quoted(file)} {quoted(column)} {table.type} {' '.join(value.canon for value in values)})"
-    if len(table.values):
-        key = key_expr([(value.expr, value.type) for value in values])
-        expr = pl.lit(table.values).gather(key.cast(table.keys, strict=False).to_physical())
-    else:
-        expr = pl.lit(None, dtype=DTYPES[table.type])
+    columns = tuple(sorted(field for value in values for field in value.fields))
+    expr = checker.scope.tables.once(("lookup", canon, columns), lambda: _looked_up(values, table))
     return checker.make(table.type, canon, expr, *values, size=6 + 3 * sum(value.size for value in values))
+
+
+def _looked_up(values: Sequence[Value], table: Lookup) -> pl.Expr:
+    if not len(table.values):
+        return pl.lit(None, dtype=DTYPES[table.type])
+    key = key_expr([(value.expr, value.type) for value in values])
+    return pl.lit(table.values).gather(key.cast(table.keys, strict=False).to_physical())
 
 
 def _names(
