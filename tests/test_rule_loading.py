@@ -323,6 +323,21 @@ def test_a_known_version_stays():
             "valeu > 5",
             "5:11: unknown name valeu: the feed sensor has no such field (did you mean 'value'?)",
         ),
+        (
+            "when: value",
+            "expr: value",
+            "5:5: unknown key 'expr' (here it is called when)",
+        ),
+        (
+            "value > 5",
+            "metric = w01018",
+            "5:20: unknown name w01018: the feed sensor has no such field (a text stands in single quotes: 'w01018')",
+        ),
+        (
+            "value > 5",
+            'metric IN ("甲")',
+            "5:22: unknown name 甲: the feed sensor has no such field (a text stands in single quotes: '甲')",
+        ),
         ("value > 5", "'value > 5 AND metric > 1'", "5:26: a number and a string cannot be compared (numbers stand"),
         ("value > 5", '"value > 5 AND nope"', "5:26: unknown name nope"),
         ("value > 5", "|\n      value > 5\n      AND nope", "7:11: unknown name nope"),
@@ -455,7 +470,12 @@ def test_a_fault_and_its_place(old, new, error):
         ("mean: avg(value)", "metric: max(value), mean: avg(value)", "9:15: metric is a field of by already"),
         ("mean: avg(value)", "a b: max(value), mean: avg(value)", "9:15: 'a b' is no name for a measure"),
         ("when: mean > limit", "when: value > limit", "10:11: value cannot be used here (the condition reads measures"),
-        ("when: mean > limit", "when: meen > limit", "10:11: unknown name meen: the window has no such field"),
+        (
+            "AND quality = 'N'",
+            "AND §n > 45",
+            "n cannot be used here (where reads the event; what is asked of a measure goes into when)",
+        ),
+        ("when: mean > limit", "when: meen > limit", "10:11: unknown name meen: the window has no such measure"),
         ("when: mean > limit", "when: metric > limit", "10:11: a number and a string cannot be compared"),
         (
             "{mean:.1f} mg/L",

@@ -23,11 +23,18 @@ def column(checker: Checker, node: exp.Expression) -> Value:
         reason = scope.barred.get(name)
         if reason:
             return checker.report(node, f"{name} cannot be used here", reason)
-        hint = did_you_mean(name, scope.types)
-        return checker.report(node, f"unknown name {name[:40]}: {scope.what} has no such field", hint)
+        hint = did_you_mean(name, scope.types) or _meant_as_text(node)
+        return checker.report(node, f"unknown name {name[:40]}: {scope.what} {scope.lacks}", hint)
     column = scope.column(name)
     checker.dtypes[column] = DTYPES[type_]
     return Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))
+
+
+def _meant_as_text(node: exp.Expression) -> str:
+    """A hint where something is compared with a word that is no name: ``metric = w01018``, ``category = "食品"``."""
+    parent = node.parent.parent if isinstance(node.parent, exp.Column) else node.parent
+    is_text = isinstance(parent, exp.EQ | exp.NEQ | exp.In) and node.arg_key != "this"
+    return f"a text stands in single quotes: '{node.name[:40]}'" if is_text else ""
 
 
 def literal(checker: Checker, node: exp.Expression) -> Value:

@@ -51,4 +51,23 @@ MISPLACED: Final[Mapping[str, str]] = {
     "<<": "a template, or an alias of a single value, is what this language has",
     "when": "the absence, the last step or the new value is the condition",
 }
+#: What Prometheus, ElastAlert and Sigma call them.
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "group_by": "by",
+    "group-by": "by",
+    "query_key": "by",
+    "filter": "where",
+    "condition": "when",
+    "expr": "when",
+    "timeframe": "window",
+    "timespan": "window",
+    "for": "hold",
+    "keep_firing_for": "clear_after",
+    "level": "severity",
+    "priority": "severity",
+    "name": "title",
+    "description": "summary",
+    "annotations": "summary",
+    "terms_window_size": "memory",
+}
 LANGUAGES: Final = ("zh", "en")

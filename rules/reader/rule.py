@@ -14,9 +14,9 @@ from rules.model import Kind, Mode, Place, Rule, Window
 from rules.reader.baselines import read_baselines
 from rules.reader.calendars import read_only
 from rules.reader.key_fields import feeds_of, read_by, read_expect, read_feed, read_new
-from rules.reader.keys import COMMON, KIND_KEYS, KNOWN, LATER, MAKERS, MAKING, MISPLACED
+from rules.reader.keys import COMMON, ELSEWHERE, KIND_KEYS, KNOWN, LATER, MAKERS, MAKING, MISPLACED
 from rules.reader.reading import DAY_MS, Reading, Report, Setting
-from rules.reader.scopes import event_scope, measure_names, window_scope
+from rules.reader.scopes import event_scope, measure_names, window_scope, without_measures
 from rules.reader.sequences import read_sequence
 from rules.reader.severities import read_auto_resolve, read_severity
 from rules.reader.texts import read_summary, read_text, read_title, shown_fields, shown_types
@@ -59,11 +59,12 @@ def _read(reading: Reading) -> Rule | None:
     if kind == "sequence" and steps:
         feed = steps[0].feed
     events = event_scope(reading.setting, feed) if feed and kind != "sequence" else None
-    where = reading.condition("where", events)
+    windowed = kind in ("window", "baseline")
+    narrowed = without_measures(events, measure_names(reading)) if events and windowed else events
+    where = reading.condition("where", narrowed)
     if where is not None and feed == ALERT_FEED:
         reading.note_namings(cast(Scalar, reading.keys["where"][1]))
     only = read_only(reading)
-    windowed = kind in ("window", "baseline")
     window = read_window(reading) if windowed else None
     measures = read_measures(reading, events, by) if windowed else ()
     baseline = read_baselines(reading, window, measures, by) if kind == "baseline" else ()
@@ -193,11 +194,9 @@ def _check_keys(reading: Reading, kind: Kind) -> None:
             hint = "an expression with a comma must stand in quotes here"
             reading.report.at(key, f"unknown key {key.text[:40]!r}", hint)
         else:
-            reading.report.at(
-                key,
-                f"unknown key {key.text[:40]!r}",
-                did_you_mean(key.text, (*allowed, *MAKING)) or MISPLACED.get(key.text, ""),
-            )
+            called = f"here it is called {ELSEWHERE[key.text]}" if key.text in ELSEWHERE else ""
+            hint = called or did_you_mean(key.text, (*allowed, *MAKING)) or MISPLACED.get(key.text, "")
+            reading.report.at(key, f"unknown key {key.text[:40]!r}", hint)
 
 
 def _id(reading: Reading) -> str:

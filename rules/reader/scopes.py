@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rules.expressions import Scope
 from rules.model import Measure, Type
@@ -15,7 +16,14 @@ def event_scope(setting: Setting, feed: str) -> Scope:
     catalog = setting.catalog
     names = catalog.field_names(feed)
     types: dict[str, Type] = {name: catalog.field_type(feed, name) or "null" for name in names}
-    return Scope(types, f"the feed {feed}", {name: catalog.column(feed, name) for name in names}, tables=setting.tables)
+    columns = {name: catalog.column(feed, name) for name in names}
+    return Scope(types, f"the feed {feed}", columns=columns, tables=setting.tables)
+
+
+def without_measures(events: Scope, names: Iterable[str]) -> Scope:
+    """The fields of an event, for a ``where`` that stands before the measures of these names."""
+    reason = "where reads the event; what is asked of a measure goes into when"
+    return replace(events, barred={name: reason for name in names if name not in events.types})
 
 
 def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: tuple[str, ...]) -> Scope:
@@ -27,7 +35,7 @@ def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: t
     types |= {measure.name: measure.expr.type for measure in measures}
     reason = "the condition reads measures and the fields of by: give it a name under measure, such as m: max({})"
     barred = {name: reason.format(name) for name in catalog.field_names(feed) if name not in types}
-    return Scope(types, "the window", barred=barred, tables=reading.setting.tables)
+    return Scope(types, "the window", "has no such measure", barred=barred, tables=reading.setting.tables)
 
 
 def measure_names(reading: Reading) -> list[str]:
