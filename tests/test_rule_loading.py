@@ -465,6 +465,12 @@ def test_a_fault_and_its_place(old, new, error):
         ("{mean: avg(value), limit: max(limit), n: count(*)}", "{}", "9:5: measure names 1 to 50 aggregates"),
         ("mean: avg(value)", "mean: avg(valu)", "9:25: unknown name valu"),
         ("mean: avg(value)", "mean: value", "9:21: value must stand inside of an aggregate (such as avg(value))"),
+        ("mean: avg(value)", "mean: unit", "9:21: unit must stand inside of an aggregate (such as last(unit))"),
+        (
+            "mean: avg(value)",
+            "mean: \"lookup('l.csv', 'x', §subject)\"",
+            "subject must stand inside of an aggregate (such as max(lookup(...)))",
+        ),
         ("mean: avg(value)", "mean: median(unit)", "9:28: median needs a number, this is a string"),
         ("mean: avg(value)", "mean: round(avg(value), §1)", "the measure '1)' has no expression (an expression with"),
         ("mean: avg(value)", "metric: max(value), mean: avg(value)", "9:15: metric is a field of by already"),

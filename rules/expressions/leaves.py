@@ -7,6 +7,7 @@ from sqlglot import exp
 
 from rules.errors import did_you_mean
 from rules.expressions.checker import Checker
+from rules.expressions.scope import Scope
 from rules.expressions.value import DTYPES, Value, quoted
 
 
@@ -15,7 +16,7 @@ def column(checker: Checker, node: exp.Expression) -> Value:
     scope = checker.scope
     if checker.measure and not checker.inside:
         if checker.beside is None:
-            hint = f"such as avg({name})" if name in scope.types else "measures cannot read each other"
+            hint = _aggregated(node, scope) if name in scope.types else "measures cannot read each other"
             return checker.report(node, f"{name} must stand inside of an aggregate", hint)
         scope = checker.beside
     type_ = scope.types.get(name)
@@ -28,6 +29,14 @@ def column(checker: Checker, node: exp.Expression) -> Value:
     column = scope.column(name)
     checker.dtypes[column] = DTYPES[type_]
     return Value(pl.col(column), type_, f'"{name}":{type_}', fields=frozenset([column]))
+
+
+def _aggregated(node: exp.Expression, scope: Scope) -> str:
+    """A hint of an aggregate that takes the field, or what the field is looked up for."""
+    call = node.find_ancestor(exp.Anonymous)
+    if call is not None and call.name.lower().startswith("lookup@"):
+        return "such as max(lookup(...))"
+    return f"such as {'avg' if scope.types[node.name] in ('number', 'integer') else 'last'}({node.name})"
 
 
 def _meant_as_text(node: exp.Expression) -> str:
