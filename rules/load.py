@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors
@@ -22,6 +20,7 @@ from rules.tree import FEEDS_FILE, is_rule_file, read_tree
 from rules.versions import bundle_version
 from rules.yaml_source import MAX_FILE_BYTES, Node, Scalar
 from rules.yaml_source import Mapping as MapNode
+from rules.zones import zone_ms
 
 DEFAULT_ZONE = "Asia/Shanghai"
 MAX_RULES = 10_000
@@ -57,7 +56,7 @@ def load_rules(
         catalog, faults = _catalog(feeds)
         errors += faults
     files = {name: text for name, text in sorted(texts.items()) if is_rule_file(name)}
-    setting = Setting(catalog, _zone_ms(zone), tables)
+    setting = Setting(catalog, zone_ms(zone), tables)
     if trial is not None:
         files = {str(trial): read_text(trial, str(trial), max_bytes=MAX_FILE_BYTES)} | files
     rules = _read_files(files, setting, errors, first=None if trial is None else str(trial))
@@ -75,16 +74,6 @@ def load_bundle(bundle: Mapping[str, object]) -> RuleSet:
     assert isinstance(files, Mapping)
     catalog = FeedCatalog.parse(str(feeds)) if feeds is not None else FeedCatalog.builtin()
     return load_rules({str(name): str(text) for name, text in files.items()}, catalog, zone=str(zone))
-
-
-def _zone_ms(zone: str) -> int:
-    """The zone's offset from UTC in a winter of today: rules need one midnight, all the year."""
-    try:
-        offset = datetime(2026, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset()
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise RuleErrors([RuleError("", 0, 0, f"unknown time zone {zone!r}", "such as Asia/Shanghai")]) from None
-    assert offset is not None
-    return int(offset.total_seconds() * 1000)
 
 
 def load_catalog(directory: Path | None) -> FeedCatalog:

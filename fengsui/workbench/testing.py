@@ -16,8 +16,9 @@ from fengsui.workbench.junit import junit, junit_refusal
 from fengsui.workbench.telling import Line, tell_counts, tell_coverage, tell_failure
 from fengsui.workbench.trials import run_trials
 from rules.errors import RuleErrors
-from rules.load import _zone_ms, load_rules
+from rules.load import load_rules
 from rules.model import RuleSet
+from rules.zones import zone_ms
 
 
 def run_tests(directory: Path, *, zone: str, pattern: str | None, report: Path | None, processes: int | None) -> bool:
@@ -55,7 +56,7 @@ def _load(directory: Path, zone: str) -> tuple[RuleSet, tuple[Fixture, ...]]:
             f"{directory}: give the directory of rules, or the rule file beside it; --rule picks single rules"
         )
     ruleset = load_rules(directory, zone=zone)
-    fixtures = load_fixtures(directory, ruleset, _zone_ms(zone))
+    fixtures = load_fixtures(directory, ruleset, zone_ms(zone))
     if not fixtures:
         raise InputFault(
             f"{directory}: no tests in it; they stand in *.test.yaml beside the rules (docs/rules-testing.md)"
