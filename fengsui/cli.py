@@ -376,6 +376,68 @@ def rules_backtest(
     run_backtest(rule, files, settings, since=since, until=until, json_file=json_file, html_file=html_file)
 
 
+@rules.command("tune", short_help="按想要的预警数求阈值 · a threshold for a wanted number of alerts")
+@click.argument("rule", type=click.Path(path_type=Path), metavar="RULE.yaml")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
+@click.option(
+    "--alerts-per-day",
+    "wanted",
+    required=True,
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="想要的平均每天条数 · how many alerts a day, on average",
+)
+@click.option("--rule", "named", metavar="ID", help="文件里有多条规则时，调哪一条 · which of the file's rules")
+@click.option("--number", type=float, metavar="X", help="调哪个数（按现值）· which number, by its present value")
+@click.option("--position", type=click.IntRange(1), metavar="K", help="调第几个数 · which number, by its place from 1")
+@_span
+@_directory
+@_rules_option
+@click.option("--store", metavar="URL", help="存储，默认数据目录里的 · the data directory's own by default")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="写出 JSON，- 为标准输出")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="写出带曲线的网页 · with the curve"
+)
+@_config
+def rules_tune(
+    rule: Path,
+    files: tuple[str, ...],
+    wanted: float,
+    named: str | None,
+    number: float | None,
+    position: int | None,
+    since: str | None,
+    until: str | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    config: Path | None,
+    **flags: object,
+) -> None:
+    """在历史上试一条规则的阈值，提出一个平均每天报 N 条的整齐的值，并给出曲线；不改文件，只打印改后的行。
+    默认调 when 里第一个单独与字段比较的数，也可以是等级阶梯里的。
+
+    Tries the threshold of a rule on history and proposes a round value that gives N alerts a day, with the curve. The file is
+    left alone; the changed line is printed. Without --number or --position it is the first number that stands alone in a
+    comparison of `when`, or of the severity ladder.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.workbench.tuning import run_tune
+
+    run_tune(
+        rule,
+        files,
+        settings,
+        wanted=wanted,
+        named=named,
+        number=number,
+        position=position,
+        since=since,
+        until=until,
+        json_file=json_file,
+        html_file=html_file,
+    )
+
+
 @rules.command("reload", short_help="让运行中的系统重新读规则 · a running system reads its rules again")
 @_directory
 @_config
