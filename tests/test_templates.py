@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rules.errors import RuleErrors
+from rules.errors import RuleError, RuleErrors
 from rules.load import load_bundle, load_rules
 from rules.model import Rule
 
@@ -360,3 +362,48 @@ def test_there_are_at_most_ten_thousand_rules():
     rule = "rules:\n  - {for_each: n.csv, id: 'r${n}', title: t, feed: sensor, when: value > 1, severity: red}\n"
     found = errors_of(rule, n_csv="n\n" + "".join(f"{i}\n" for i in range(10_001)))
     assert found == ["r.yaml:2:5: more than 10,000 rules in all"]
+
+
+_PUT = [
+    "",
+    "{",
+    "}",
+    "[",
+    ":",
+    "\n",
+    "'",
+    '"',
+    "- ",
+    "null",
+    "&a ",
+    "*a",
+    "${",
+    "}",
+    "${limit}",
+    "$${",
+    "template: ",
+    "with: {",
+    "#",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cuts=st.lists(
+        st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 12), st.sampled_from(_PUT)), min_size=1, max_size=4
+    )
+)
+def test_a_damaged_file_gives_rules_or_faults_in_it(cuts):
+    """Whatever is cut out or put in: no other error, and every fault lies within the file."""
+    text = WHOLE
+    for start, length, put in cuts:
+        text = text[:start] + put + text[start + length :]
+    errors: tuple[RuleError, ...] = ()
+    try:
+        rules_of(text)
+    except RuleErrors as caught:
+        errors = caught.errors
+    lines = text.split("\n")
+    for error in errors:
+        assert 1 <= error.line <= len(lines) + 1
+        assert 1 <= error.column <= len(lines[min(error.line, len(lines)) - 1]) + 2
