@@ -39,7 +39,7 @@ def _scope(rule: Rule, catalog: FeedCatalog, tables: Tables) -> Scope:
         names = catalog.field_names(rule.feed)
         types: dict[str, Type] = {name: catalog.field_type(rule.feed, name) or "null" for name in names}
         columns = {name: catalog.column(rule.feed, name) for name in names}
-        return Scope(types, f"the feed {rule.feed}", columns, tables=tables)
+        return Scope(types, f"the feed {rule.feed}", columns=columns, tables=tables)
     types = {name: catalog.field_type(rule.feed, name) or "null" for name in rule.by}
     measures = [*rule.measures, *(measure for one in rule.baseline for measure in one.measures)]
     types |= {measure.name: measure.expr.type for measure in measures}
