@@ -38,6 +38,18 @@ def frame_of(transitions: Sequence[Transition], levels: Mapping[str, int]) -> pl
     return pl.DataFrame({name: [row.get(name) for row in rows] for name in _SCHEMA}, schema=_SCHEMA)
 
 
+def transition_of(event: str) -> tuple[str, int] | None:
+    """The reverse of :func:`event_id`: (alert, n), or None for what is no such id."""
+    alert, _, n = event.partition("/")
+    return (alert, int(n)) if alert and n.isascii() and n.isdecimal() else None
+
+
+def event_of(one: Transition) -> dict[str, Any]:
+    """A transition as an event of the alert feed, for showing: with the instant as text, and what the alert says."""
+    row = {name: value for name, value in _row(one, 0).items() if name != LEVEL and value is not None}
+    return {**row, "time": one.at, "title": one.title, "summary": one.summary}
+
+
 def _row(one: Transition, level: int) -> dict[str, Any]:
     return {
         "id": event_id(one.alert, one.n),

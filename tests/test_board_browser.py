@@ -145,3 +145,21 @@ def test_refused_rules_are_told_and_go_away(page: Page, served: Served) -> None:
     finally:
         file.write_text(good, encoding="utf-8")
     expect(bar).to_have_count(0, timeout=15_000)
+
+
+def test_alerts_on_trial_are_behind_a_switch(page: Page, served: Served) -> None:
+    """Operators find it beside the filters; they are listed with their mark, and counted nowhere."""
+    served.alarm("试运行站", 9.7)
+    expect(page.locator("[data-alert]").first).to_be_visible(timeout=10_000)
+    rows = page.locator("[data-alert]", has_text="试运行")
+    expect(rows.filter(has_text="级蓝")).to_have_count(0)
+    counted = page.locator(".counter .number").all_inner_texts()
+    page.get_by_role("button", name="试运行").click()
+    trial = page.locator("[data-alert].blue").first
+    expect(trial).to_be_visible(timeout=10_000)
+    expect(trial.locator(".tag")).to_have_text("试运行")
+    assert page.locator(".counter .number").all_inner_texts() == counted
+    trial.click()
+    expect(page.locator("aside.drawer .tag")).to_have_text("试运行")
+    page.get_by_role("button", name="试运行").click()
+    expect(page.locator("[data-alert].blue")).to_have_count(0)

@@ -15,6 +15,8 @@ from dashboards.server.params import filter_of
 from dashboards.server.problems import Problem
 from dashboards.server.questions import ask
 from dashboards.server.services import Page, Services, services_of
+from events.alert_events import event_of, transition_of
+from events.feeds import ALERT_FEED
 from events.times import parse_instant
 from events.transition import Transition
 from sinks.filters import UNRESOLVED, Filter
@@ -23,6 +25,10 @@ from sinks.store.errors import StoreError
 from streams.log.entry import transition
 
 MAX_EVENTS = 100
+#: Transitions among which the evidence of a rule over alerts is looked for.
+MAX_LOOKED_AT = 2_000
+#: Fields of the alert feed by which the store can look.
+_SAME = frozenset({"region", "subject", "rule", "domain", "severity", "type"})
 #: The store takes its entries in stretches; the newest transitions of an alert stand in this last part of the log.
 TAIL_TRANSITIONS = 5_000
 TAIL_BYTES = 16_000_000
@@ -105,18 +111,43 @@ def history(services: Services, alert: str) -> tuple[list[Transition], str]:
 def evidence(services: Services, newest: Transition) -> list[dict[str, Any]]:
     """The events that the newest transition names, newest first, and the others of its key and time."""
     named = newest.evidence
+    find = _alert_events if named.feed == ALERT_FEED else _events
     deadline_s = time.monotonic() + EVIDENCE_WAIT_S
     while True:
-        found = services.store.evidence(
-            named.feed,
-            named.key,
-            parse_instant(named.from_),
-            parse_instant(named.to or named.from_),
-            named.events,
-            limit=MAX_EVENTS,
-        )
-        missing = set(named.events[:MAX_EVENTS]) - {str(event.get("id")) for event in found.items}
+        found = find(services, newest)
+        missing = set(named.events[:MAX_EVENTS]) - {str(event.get("id")) for event in found}
         catching_up = any(sink.lag for sink in services.sinks())
         if not missing or not catching_up or time.monotonic() > deadline_s:
-            return list(reversed(found.items))
+            return found[::-1]
         time.sleep(_AGAIN_S)
+
+
+def _events(services: Services, newest: Transition) -> list[dict[str, Any]]:
+    named = newest.evidence
+    begin_ms, end_ms = parse_instant(named.from_), parse_instant(named.to or named.from_)
+    found = services.store.evidence(named.feed, named.key, begin_ms, end_ms, named.events, limit=MAX_EVENTS)
+    return list(found.items)
+
+
+def _alert_events(services: Services, newest: Transition) -> list[dict[str, Any]]:
+    """Transitions of other rules' alerts, as a rule over alerts sees them: none of its own, none on trial unless it is, too."""
+    named = newest.evidence
+    same = {name: str(value) for name, value in named.key.items() if name in _SAME}
+    asked = {pair for pair in map(transition_of, named.events) if pair is not None}
+    made = services.store.transitions(
+        parse_instant(named.from_), parse_instant(named.to or named.from_), asked, limit=MAX_LOOKED_AT, **same
+    )
+    rules = services.runner.ruleset.rules
+    above = {rule.id for rule in rules if rule.feed == ALERT_FEED}
+    seen = next((rule.named for rule in rules if rule.id == newest.rule), frozenset[str]())
+    found = []
+    for one in made:
+        event = event_of(one)
+        pointed_at = (one.alert, one.n) in asked
+        visible = one.rule not in above - seen and one.rule != newest.rule and (newest.shadow or not one.shadow)
+        if pointed_at or (visible and all(event.get(name) == value for name, value in named.key.items())):
+            found.append((pointed_at, event))
+    others = [event for pointed_at, event in found if not pointed_at]
+    most = max(0, MAX_EVENTS - (len(found) - len(others)))
+    kept = {event["id"] for event in others[len(others) - most :]}
+    return [event for pointed_at, event in found if pointed_at or event["id"] in kept]

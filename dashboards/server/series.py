@@ -59,7 +59,8 @@ def _series(
         raise bad("from", "must be earlier than to")
 
     trigger = _trigger(services, newest)
-    name = value_field(rule, feed)
+    # A storm is about no one key: how many came says more than all their values in one line.
+    name = None if "storm" in newest.key else value_field(rule, feed)
     key = narrowed(newest.evidence.key, rule, feed, trigger)
     found = services.store.series(
         newest.evidence.feed,

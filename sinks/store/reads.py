@@ -22,6 +22,7 @@ Key = Mapping[str, str | float | int | bool]
 MAX_EVIDENCE = 1_000
 MAX_IDS = 1_000
 MAX_HISTORY = 10_000
+_SAME = frozenset({"region", "subject", "rule", "domain", "severity", "type"})
 MAX_POINTS = 1_000
 MAX_BUCKETS = 10_000
 HOUR_MS = 3_600_000
@@ -252,6 +253,29 @@ class Reads:
                 parameters={"alert": alert},
             ).result_rows
         return [decode(body.encode()) for (body,) in found]
+
+    def transitions(
+        self, from_ms: int, to_ms: int, named: Collection[tuple[str, int]] = (), *, limit: int = 1_000, **same: str
+    ) -> list[Transition]:
+        """Transitions (alert, n) that are ``named``, and the newest of those from ``from_ms`` to ``to_ms`` (both included).
+
+        ``same``: values of columns (region, subject, rule, domain, severity, type) that they must have. Each once, oldest first.
+        """
+        where = Where()
+        where.add(f"at_ms BETWEEN {where.bind(from_ms, 'Int64')} AND {where.bind(to_ms, 'Int64')}")
+        for column, value in same.items():
+            assert column in _SAME, column
+            where.add(f"{column} = {where.bind(value, 'String')}")
+        with self._connections.reader() as client:
+            found = client.query(
+                f"SELECT body FROM transitions WHERE {where.sql} ORDER BY at_ms DESC, seq DESC LIMIT 1 BY alert, n "
+                f"LIMIT {min(limit, MAX_HISTORY):d}",
+                parameters=where.values,
+            ).result_rows
+            made = [decode(body.encode()) for (body,) in found]
+            made += _bodies(client, sorted(named)[:MAX_IDS])
+        kept = {(one.alert, one.n): one for one in made}
+        return sorted(kept.values(), key=lambda one: (one.at, one.seq))
 
     def newest_alerts(self, *, resolved: bool, limit: int) -> Iterator[Transition]:
         """Alerts by their newest transition, in order of seq: the unresolved, or the resolved last. To fill the live state."""

@@ -71,3 +71,14 @@ describe("a look through filters", () => {
     expect([...look(alerts, with_({})).region.keys()].sort()).toEqual(["5301", "5303"]);
   });
 });
+
+describe("alerts on trial", () => {
+  it("are listed, and counted nowhere", () => {
+    const alerts = [transition({ alert: "a" }), transition({ alert: "b", shadow: true })];
+    const view = look(alerts, DEFAULT_FILTERS);
+    expect(view.alerts.map((alert) => alert.alert)).toEqual(expect.arrayContaining(["a", "b"]));
+    expect(view.severity.total).toBe(1);
+    expect(view.state.open).toBe(1);
+    expect(view.region.get("5301")?.total).toBe(1);
+  });
+});

@@ -10,6 +10,10 @@ export function rank(severity: string | null | undefined): number {
   return RANK[severity as Severity] ?? 0;
 }
 
+export function isSeverity(word: unknown): word is Severity {
+  return typeof word === "string" && word in RANK;
+}
+
 /** The warning's character, the same in every language: it is a mark as the colour is. */
 export const CHARACTER: Record<Severity, string> = { red: "红", orange: "橙", yellow: "黄", blue: "蓝" };
 export const LETTER: Record<Severity, string> = { red: "R", orange: "O", yellow: "Y", blue: "B" };

@@ -6,7 +6,7 @@ import { AlertBook, BOOK_LIMIT } from "../model/book";
 import { UNRESOLVED, look, serverQuery, type View } from "../model/filters";
 import { dataAge, ratesBetween, warningOf, type Heard, type Link, type Moment } from "../model/pulse";
 import type { Alert, Summary, Transition, Trend } from "../model/types";
-import { filters, parameter } from "./address";
+import { filters, parameter, setParameter } from "./address";
 import { page_ms, serverNow, setServerTime, speed } from "./clock";
 import { gather } from "./gather";
 import { isSignedOut, sessionEnded } from "./session";
@@ -81,7 +81,7 @@ export const fallen = computed(() => {
 export const unacknowledgedRed = computed(() => {
   void version.value;
   let count = 0;
-  for (const alert of book.values()) if (alert.severity === "red" && alert.state === "open") count += 1;
+  for (const alert of book.values()) if (alert.severity === "red" && alert.state === "open" && !alert.shadow) count += 1;
   return count;
 });
 
@@ -310,6 +310,14 @@ export function stop(): void {
   stream?.stop();
   stream = null;
   incoming.clear();
+}
+
+/** Alerts of rules on trial are in the list, too. */
+export const showsTrials = computed(() => parameter("shadow") === "1");
+
+export function showTrials(on: boolean): void {
+  setParameter("shadow", on ? "1" : null);
+  restart();
 }
 
 /** Begin anew: after another data directory, or a failure. */
