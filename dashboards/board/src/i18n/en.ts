@@ -187,7 +187,7 @@ export const en: Messages = {
     evidenceCount: "{n} events",
     alerts: "Alerts it is founded on",
     folded: "Folded",
-    foldedText: "{n}, of which {open} are still active",
+    foldedText: "{n}; still active: {open}",
     foldedKeys: "About",
     comma: ", ",
     evidenceError: "The evidence cannot be loaded just now",
