@@ -17,7 +17,8 @@ from rules.expressions.scope import Scope
 from rules.expressions.value import DTYPES
 from rules.model import Expr, Measure
 
-_VISITORS: dict[type[exp.Expression], Visit] = {
+#: How each kind of node is checked.
+VISITORS: dict[type[exp.Expression], Visit] = {
     exp.Column: leaves.column,
     exp.Identifier: leaves.column,
     exp.Literal: leaves.literal,
@@ -45,7 +46,7 @@ _VISITORS: dict[type[exp.Expression], Visit] = {
 
 def compile_condition(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, str]:
     """A condition and its canonical text. ExpressionErrors when it is not a boolean expression over the scope."""
-    checker = Checker(scope, zone_ms, _VISITORS, measure=False)
+    checker = Checker(scope, zone_ms, VISITORS, measure=False)
     value = checker.check(text)
     if value.type not in ("boolean", "null"):
         checker.fail(0, f"this is a {value.type}, where a condition is needed", "compare it with something")
@@ -54,7 +55,7 @@ def compile_condition(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, s
 
 def compile_value(text: str, scope: Scope, *, zone_ms: int) -> tuple[Expr, str]:
     """An expression of any type, and its canonical text."""
-    checker = Checker(scope, zone_ms, _VISITORS, measure=False)
+    checker = Checker(scope, zone_ms, VISITORS, measure=False)
     value = checker.check(text)
     return finish(text, value, value.type, checker.dtypes), value.canon
 
@@ -66,7 +67,7 @@ def compile_measure(
 
     ``beside``: names that may stand outside of aggregates too (of a baseline: the measures of the window that is judged).
     """
-    checker = Checker(scope, zone_ms, _VISITORS, measure=True, beside=beside)
+    checker = Checker(scope, zone_ms, VISITORS, measure=True, beside=beside)
     value = checker.check(text)
     if not checker.aggregates and beside is None:
         checker.fail(0, "a measure needs an aggregate", f"one of {', '.join(AGGREGATES)}, such as count(*)")

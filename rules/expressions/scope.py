@@ -15,14 +15,14 @@ class Scope:
 
     types: Mapping[str, Type]
     what: str
+    #: what is said of a name that is not among them
+    lacks: str = "has no such field"
     columns: Mapping[str, str] = field(default_factory=dict)
     #: names that are known but not allowed here, each with the reason
     barred: Mapping[str, str] = field(default_factory=dict)
 
     #: files that list and lookup may read
     tables: Tables | None = None
-    #: what is said of a name that is not among them
-    lacks: str = "has no such field"
 
     def column(self, name: str) -> str:
         return self.columns.get(name, name)

@@ -80,3 +80,18 @@ def offset_of(node: exp.Expression) -> int:
         elif "start" in part.meta:
             found.append(int(part.meta["start"]))
     return min(found, default=0)
+
+
+def bare(node: exp.Expression) -> exp.Expression:
+    """The node within its brackets."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
+def strung(node: exp.Expression, kind: type[exp.Expression]) -> list[exp.Expression]:
+    """The parts of ``a AND b AND c`` (where ``kind`` is And), in order; the node itself where it is none."""
+    inner = bare(node)
+    if not isinstance(inner, kind):
+        return [node]
+    return [*strung(inner.this, kind), *strung(inner.expression, kind)]

@@ -1,0 +1,128 @@
+"""A rule's conditions against given values, part by part: why an evaluation held, or did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import polars as pl
+
+from events.times import parse_instant
+from rules.expressions import Scope
+from rules.expressions.parts import Operand, Part, taken_apart
+from rules.expressions.value import DTYPES
+from rules.model import Expr, Rule, RuleSet, Type
+from rules.reader.reading import Setting
+from rules.reader.scopes import event_scope
+from rules.tables import Tables, read_from
+from rules.zones import zone_ms as offset_of
+
+Event = TypeVar("Event", bound=Mapping[str, Any])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a part came to. ``holds``: None where a value is missing, which does not hold. ``values``: of its operands."""
+
+    part: Part
+    holds: bool | None
+    values: tuple[tuple[Operand, Any], ...] = ()
+    parts: tuple[Finding, ...] = ()
+
+    def leaves(self) -> Iterator[Finding]:
+        """The parts that have none, in order."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
+
+class Judge:
+    """Compiles the conditions of a rule anew, part by part, over the names that the rule's own have."""
+
+    def __init__(self, ruleset: RuleSet, rule: Rule) -> None:
+        files = ruleset.bundle.get("files")
+        texts = {str(name): str(text) for name, text in files.items()} if isinstance(files, Mapping) else {}
+        self.zone_ms = offset_of(str(ruleset.bundle.get("zone")))
+        self._setting = Setting(ruleset.catalog, self.zone_ms, Tables(read_from(texts)))
+        self._rule = rule
+
+    def over_event(self, condition: Expr, feed: str, event: Mapping[str, Any]) -> Finding:
+        """A ``where``, or a condition of kind each, over an event's fields as they came."""
+        return self._judged(condition, event_scope(self._setting, feed), event)
+
+    def over_measures(self, condition: Expr, values: Mapping[str, Any]) -> Finding:
+        """A condition over the measures of a window and the fields of its key."""
+        return self._judged(condition, self._window_scope(), values)
+
+    def judged(self, condition: Expr, values: Mapping[str, Any]) -> Finding:
+        """``when``, ``clear`` or a rung, over what the rule's kind reads."""
+        if self._rule.window is not None:
+            return self.over_measures(condition, values)
+        return self.over_event(condition, self._rule.feed, values)
+
+    def holding(self, condition: Expr | None, feed: str, events: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """For each of many events, whether the condition holds."""
+        if condition is None or not events:
+            return [True] * len(events)
+        scope = event_scope(self._setting, feed)
+        part = taken_apart(condition.text, scope, zone_ms=self.zone_ms)
+        found = _rows(scope, events).select(part.expr.expr.alias("out"))["out"]
+        return [holds is True for holds in found]
+
+    def nearest_to_holding(self, condition: Expr, feed: str, events: Sequence[Event]) -> Event:
+        """Of some events the one for which the most parts of a condition hold; of several the first."""
+        scope = event_scope(self._setting, feed)
+        leaves = list(taken_apart(condition.text, scope, zone_ms=self.zone_ms).leaves())
+        rows = _rows(scope, events)
+        held = [
+            rows.select(leaf.expr.expr.fill_null(value=False).cast(pl.Int64).alias("out"))["out"] for leaf in leaves
+        ]
+        scores = [sum(column) for column in zip(*held, strict=True)]
+        return events[scores.index(max(scores))]
+
+    def _window_scope(self) -> Scope:
+        catalog, rule = self._setting.catalog, self._rule
+        types: dict[str, Type] = {name: catalog.field_type(rule.feed, name) or "null" for name in rule.by}
+        measures = [*rule.measures, *(measure for baseline in rule.baseline for measure in baseline.measures)]
+        types |= {measure.name: measure.expr.type for measure in measures}
+        return Scope(types, "the window", tables=self._setting.tables)
+
+    def _judged(self, condition: Expr, scope: Scope, values: Mapping[str, Any]) -> Finding:
+        part = taken_apart(condition.text, scope, zone_ms=self.zone_ms)
+        return _found(part, _rows(scope, [values]))
+
+
+def _rows(scope: Scope, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows with the columns of a scope; what is not there, or of another type, is null."""
+    columns = {
+        scope.column(name): pl.Series([_typed(row.get(name), type_) for row in rows], dtype=DTYPES[type_])
+        for name, type_ in scope.types.items()
+    }
+    return pl.DataFrame(columns)
+
+
+def _typed(value: Any, type_: Type) -> Any:
+    if isinstance(value, str) and type_ == "time":
+        try:
+            return parse_instant(value)
+        except ValueError:
+            return None
+    fits = {
+        "string": isinstance(value, str),
+        "boolean": isinstance(value, bool),
+        "integer": isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer(),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "time": isinstance(value, int) and not isinstance(value, bool),
+        "null": False,
+    }
+    if not fits[type_]:
+        return None
+    return int(value) if type_ == "integer" else float(value) if type_ == "number" else value
+
+
+def _found(part: Part, row: pl.DataFrame) -> Finding:
+    holds = row.select(part.expr.expr.alias("out"))["out"][0]
+    values = tuple((operand, row.select(operand.expr.expr.alias("out"))["out"][0]) for operand in part.operands)
+    return Finding(part, holds, values, tuple(_found(inner, row) for inner in part.parts))
