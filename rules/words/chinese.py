@@ -44,6 +44,8 @@ _AGGREGATED = {
     "count": "有{}的事件数",
     "distinct": "不同{}的个数",
 }
+#: What names of aggregates end in.
+_NOUNS = ("均值", "标准差", "中位数", "合计", "分位数", "个数", "之比")
 #: Of what is more than a name.
 _AGGREGATED_LOOSE = {
     "sum": "每个事件{}，合计",
@@ -180,7 +182,10 @@ class Chinese(Tongue):
             return f"{value}的 {number(round(quantile * 100, 6))}% 分位数"
         if loose and op in _AGGREGATED_LOOSE:
             return _AGGREGATED_LOOSE[op].format(value)
-        return f"{value}{span}均值" if span else _AGGREGATED[op].format(value)
+        if span:
+            return f"{value}{span}均值"
+        of = "的" if value.endswith(_NOUNS) else ""  # a mean of means
+        return _AGGREGATED[op].format(f"{value}{of}" if _AGGREGATED[op].startswith("{}") else value)
 
     def events(self, condition: str | None = None) -> str:
         return "事件数" if condition is None else f"「{condition}」的事件数"

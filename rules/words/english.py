@@ -122,7 +122,7 @@ class English(Tongue):
         return f"{value} is {'not ' if negated else ''}in {where}the list {file}"
 
     def missing(self, value: str, *, negated: bool) -> str:
-        return f"there is {'a' if negated else 'no'} {_bare(value)}"
+        return f"there is {_article(value) if negated else 'no'} {_bare(value)}"
 
     def matches(self, value: str, how: str, text: str, *, negated: bool) -> str:
         quoted = self.quoted(text)
@@ -216,6 +216,15 @@ class English(Tongue):
 
     def nothing(self) -> str:
         return "nothing"
+
+
+def _article(text: str) -> str:
+    """The indefinite article of a name.
+
+    >>> _article("the on-board alarm"), _article("the limit")
+    ('an', 'a')
+    """
+    return "an" if _bare(text)[:1] in "aeio" else "a"
 
 
 def _bare(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from sqlglot import exp
 
 from rules.expressions.aggregates import COUNT_DISTINCT
-from rules.expressions.tree import parse
+from rules.expressions.tree import bare, parse, strung
 from rules.words.lexicon import WEEKDAYS, duration, number
 from rules.words.said import Name, Said, Sort
 from rules.words.tongue import Tongue
@@ -65,10 +65,10 @@ class Teller:
 
     def conditions_of(self, text: str) -> tuple[str, list[str]]:
         """A condition as its topmost parts and the word that joins them: and, or; empty where it has one part."""
-        node = _bare(parse(text))
+        node = bare(parse(text))
         for kind, word in ((exp.And, "and"), (exp.Or, "or")):
             if isinstance(node, kind):
-                return word, [self.condition(part) for part in _flat(node, kind)]
+                return word, [self.condition(part) for part in strung(node, kind)]
         return "", [self.condition(node)]
 
     def value_of(self, text: str) -> Said:
@@ -78,7 +78,7 @@ class Teller:
 
     def condition(self, node: exp.Expression, *, denied: bool = False) -> str:
         """A clause that says when it holds, or when it does not."""
-        node = _bare(node)
+        node = bare(node)
         match node:
             case exp.And() | exp.Or():
                 text = self._logical(node)
@@ -108,9 +108,9 @@ class Teller:
     def _logical(self, node: exp.Expression) -> str:
         kind: type[exp.Expression] = exp.And if isinstance(node, exp.And) else exp.Or
         parts = []
-        for part in _flat(node, kind):
+        for part in strung(node, kind):
             text = self.condition(part)
-            parts.append(self._tongue.bracket(text) if isinstance(_bare(part), exp.And | exp.Or) else text)
+            parts.append(self._tongue.bracket(text) if isinstance(bare(part), exp.And | exp.Or) else text)
         return self._tongue.joined(parts, "and" if kind is exp.And else "or")
 
     def _compared(self, left_node: exp.Expression, sign: str, right_node: exp.Expression) -> str:
@@ -127,13 +127,13 @@ class Teller:
             if day and sign in ("=", "<>"):
                 return tongue.one_of(left.of[0], [day], negated=sign == "<>")
         if "boolean" in (left.sort, right.sort):
-            truth = _bare(right_node)
+            truth = bare(right_node)
             if isinstance(truth, exp.Boolean) and sign in ("=", "<>"):
                 return tongue.truth(left.text, holds=bool(truth.this) == (sign == "="))
         sort: Sort = next((s for s in ("time", "string", "boolean") if s in (left.sort, right.sort)), "number")
         if sort == "number" and left.sort == "count":
             sort = "count"
-        return tongue.compared(left.text, sign, right.text, sort)
+        return tongue.compared(left.text, sign, self._glossed(left, right), sort)
 
     def _pair(self, left_node: exp.Expression, right_node: exp.Expression) -> tuple[Said, Said]:
         """Both sides; a constant takes the other side's unit."""
@@ -142,6 +142,11 @@ class Teller:
         if right.unit and not left.unit:
             left = self.value(left_node, unit=right.unit)
         return left, right
+
+    def _glossed(self, value: Said, option: Said) -> str:
+        """A literal with what it means for the field that it is compared with."""
+        meaning = value.glossary.get(option.literal or "")
+        return option.text + self._tongue.bracket(meaning) if meaning else option.text
 
     def _seconds(self, seconds: float) -> str:
         return duration(round(seconds * 1000), self._tongue.language)
@@ -173,7 +178,7 @@ class Teller:
         days = [self._weekday(value, option) for option in options]
         if all(days):
             return self._tongue.one_of(value.of[0], days, negated=denied)
-        return self._tongue.one_of(value.text, [option.text for option in options], negated=denied)
+        return self._tongue.one_of(value.text, [self._glossed(value, option) for option in options], negated=denied)
 
     def _is(self, node: exp.Is, *, denied: bool) -> str:
         right = node.expression
@@ -212,7 +217,7 @@ class Teller:
 
     def value(self, node: exp.Expression, *, unit: str = "") -> Said:
         """A noun phrase. ``unit``: what a constant is counted in here."""
-        node = _bare(node)
+        node = bare(node)
         constant = _constant(node)
         if constant is not None:
             text = number(constant)
@@ -224,7 +229,7 @@ class Teller:
                 return Said(self._tongue.nothing())
             case exp.Column() | exp.Identifier():
                 name = self._names(node.name)
-                return Said(name.text, name.sort, name.unit)
+                return Said(name.text, name.sort, name.unit, glossary=name.glossary)
             case exp.Neg():
                 inner = self.value(node.this, unit=unit)
                 return Said(self._tongue.minus(self._tight(inner)), inner.sort, inner.unit)
@@ -311,16 +316,17 @@ class Teller:
     def _aggregate(self, op: str, arguments: list[exp.Expression]) -> Said:
         if not self._over_windows:
             return self._aggregated(op, arguments)
-        first = _bare(arguments[0])
+        first = bare(arguments[0])
         if op == "count":
             value = None if isinstance(first, exp.Star) else self.value(first)
             # a window without events counts none, it does not lack its count
             return Said(self._tongue.windows(None if value is None or value.sort == "count" else value.text), "count")
-        return replace(said := self._aggregated(op, arguments), text=self._tongue.earlier(said.text))
+        said = self._aggregated(op, arguments)
+        return replace(said, text=self._tongue.earlier(said.text))
 
     def _aggregated(self, op: str, arguments: list[exp.Expression]) -> Said:
         tongue = self._tongue
-        first = _bare(arguments[0])
+        first = bare(arguments[0])
         if op == COUNT_DISTINCT:
             return Said(tongue.aggregated("distinct", self.value(first).text), "count")
         if op == "count":
@@ -342,27 +348,13 @@ class Teller:
         return Said(tongue.aggregated(op, inner.text, loose=inner.loose), sort, inner.unit)
 
 
-def _bare(node: exp.Expression) -> exp.Expression:
-    while isinstance(node, exp.Paren):
-        node = node.this
-    return node
-
-
-def _flat(node: exp.Expression, kind: type[exp.Expression]) -> Sequence[exp.Expression]:
-    """The parts of ``a AND b AND c``, in order."""
-    bare = _bare(node)
-    if not isinstance(bare, kind):
-        return [node]
-    return [*_flat(bare.this, kind), *_flat(bare.expression, kind)]
-
-
 def _function(node: exp.Expression) -> str:
     return str(node.this).rpartition("@")[0].lower()
 
 
 def _constant(node: exp.Expression) -> float | None:
     """The number that an expression of constants comes to."""
-    node = _bare(node)
+    node = bare(node)
     if isinstance(node, exp.Literal) and not node.args.get("is_string"):
         text = str(node.this)
         return int(text) if text.isdigit() else float(text)

@@ -236,7 +236,8 @@ def _baseline(speaker: Speaker, rule: Rule, last: int, skip: int, every_ms: int)
     every = speaker.time(every_ms)
     side_by_side = every_ms == rule.window.size_ms
     if last == 1:
-        which = speaker.say(f"往前 {every}的同样长的窗口", f"the window of the same length {every} before it")
+        back = speaker.time(every_ms * (skip + 1))
+        which, skip = speaker.say(f"往前 {back}的同样长的窗口", f"the window of the same length {back} before it"), 0
     elif side_by_side:
         which = speaker.say(f"之前的 {last} 个同样长的窗口", f"the {last} windows of the same length before it")
     else:

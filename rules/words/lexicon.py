@@ -36,6 +36,25 @@ ENVELOPE_WORDS: dict[str, tuple[str, str]] = {
     "lon": ("经度", "the longitude"),
     "lat": ("纬度", "the latitude"),
 }
+#: What the values of the alert feed mean, as the board says it; in English they say it themselves.
+ALERT_GLOSSARY: dict[str, dict[str, str]] = {
+    "type": {
+        "opened": "开启",
+        "updated": "更新",
+        "escalated": "升级",
+        "closed": "恢复",
+        "acked": "认领",
+        "assigned": "指派",
+        "noted": "备注",
+        "resolved": "处置",
+        "reopened": "重新打开",
+        "silenced": "静默",
+    },
+    "severity": {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"},
+    "state": {"open": "待认领", "acked": "已认领", "assigned": "已指派", "resolved": "已处置"},
+    "condition": {"active": "持续", "cleared": "已恢复"},
+    "reason": {"rule_removed": "规则撤下", "rule_changed": "规则改动"},
+}
 WEEKDAYS: dict[Language, tuple[str, ...]] = {
     "zh": ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日"),
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from events.event import ENVELOPE
-from events.feeds import FeedCatalog
+from events.feeds import ALERT_FEED, FeedCatalog
 from rules.expressions.tree import parse
 from rules.model import Measure, Rule
 from rules.words.chinese import Chinese
 from rules.words.english import English
 from rules.words.expression import Names, Teller
-from rules.words.lexicon import ENVELOPE_WORDS, UNITS_EN, duration, title
+from rules.words.lexicon import ALERT_GLOSSARY, ENVELOPE_WORDS, UNITS_EN, duration, title
 from rules.words.said import Language, Name, Sort
 from rules.words.tongue import Tongue
 
@@ -55,8 +55,9 @@ def field_name(catalog: FeedCatalog, feed: str, field: str, language: Language) 
         text = title(declared.title[language], language)
         if declared.type == "time" and language == "en":  # many are no nouns: Expires, To be put right by
             text = f"“{text.removeprefix('the ')}”"
+        glossary = ALERT_GLOSSARY.get(field, {}) if feed == ALERT_FEED and language == "zh" else {}
         counts = declared.title["zh"].endswith("数") and declared.type in ("integer", "number")
-        return Name(text, "count" if counts else _sort(declared.type), unit)
+        return Name(text, "count" if counts else _sort(declared.type), unit, glossary)
     if field in ENVELOPE_WORDS:
         return Name(ENVELOPE_WORDS[field][place], _sort(ENVELOPE[field]))
     return Name(field)

@@ -60,9 +60,10 @@ def _events(speaker: Speaker) -> list[Line]:
         lines.append(
             Line(
                 speaker.say(
-                    "这是一条看其他预警的规则：别的规则的预警每次开启、更新、升级、恢复或被处置，都是它的一个事件；它看不到自己的预警。",
+                    "这是一条看其他预警的规则：别的规则的预警每次开启、更新、升级、恢复或有人处理，都是它的一个事件。"
+                    "它看不到自己的预警；同样看预警的规则，只看得到它点了名的。",
                     "This rule watches other alerts: each opening, update, escalation, closing and act of a person is an event for it. "
-                    "Its own alerts are not among them.",
+                    "Its own alerts are not among them, nor those of rules that watch alerts too, unless it names them.",
                 )
             )
         )

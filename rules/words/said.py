@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Language = Literal["zh", "en"]
@@ -23,14 +24,17 @@ class Said:
     loose: bool = False
     #: the text of a quoted literal
     literal: str | None = None
+    #: what the values of a field of ours mean
+    glossary: Mapping[str, str] = field(default_factory=dict)
     #: whose difference this is, or whose hour: (later, earlier) or (time,)
     of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Name:
-    """What a name of an expression is called. ``note``: the sort of what it stands for."""
+    """What a name of an expression is called. ``glossary``: what its values mean, where they are words of ours."""
 
     text: str
     sort: Sort = "none"
     unit: str = ""
+    glossary: Mapping[str, str] = field(default_factory=dict)

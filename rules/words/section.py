@@ -30,5 +30,7 @@ def as_text(sections: Iterable[Section]) -> str:
         out.append(section.title)
         for line in section.lines:
             out.append(f"  {line.text}")
-            out += [f"    - {item}" for item in line.items]
+            for item in line.items:  # what begins with spaces is set in below the item before it
+                inner = item.lstrip(" ")
+                out.append(f"    {item[: len(item) - len(inner)]}- {inner}")
     return "\n".join(out)
