@@ -15,7 +15,7 @@ from events.transition import Transition
 from fengsui.workbench.fixture import Expectation
 from rules.model import Expr, Rule
 
-_ALWAYS = Expr(text="TRUE", expr=pl.lit(value=True), type="boolean", fields=frozenset())
+_ALWAYS = Expr(text="TRUE", expr=pl.repeat(value=True, n=pl.len()), type="boolean", fields=frozenset())
 #: No fixture has more alerts.
 _MANY = 100_000
 
