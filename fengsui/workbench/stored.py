@@ -31,11 +31,24 @@ def opened_history(settings: Settings, catalog: FeedCatalog) -> Iterator[tuple[S
 
     Raises InputFault, ServiceMissing, StoreError, LogError.
     """
+    with opened_store(settings, catalog) as store:
+        if store is None:
+            yield RemoteHistory(settings), str(settings.data)
+        else:
+            yield store.history, str(settings.data) if settings.store is None else store.place
+
+
+@contextmanager
+def opened_store(settings: Settings, catalog: FeedCatalog) -> Iterator[Store | None]:
+    """The store of a data directory, with all that its logs have; None where a running system holds it: ask that one.
+
+    Raises InputFault, ServiceMissing, StoreError, LogError.
+    """
     directory = DataDirectory(settings.data)
     if directory.in_use():
         if directory.address() is None:
             raise ServiceMissing(f"a system is starting or stopping on {settings.data}: try again in a moment")
-        yield RemoteHistory(settings), str(settings.data)
+        yield None
         return
     if settings.store is None and not directory.exists:
         raise InputFault(
@@ -47,7 +60,7 @@ def opened_history(settings: Settings, catalog: FeedCatalog) -> Iterator[tuple[S
     try:
         with Store.open(url, catalog) as store:
             _fill(store, directory)
-            yield store.history, str(settings.data) if settings.store is None else store.place
+            yield store
     finally:
         if lock is not None:
             lock.release()
