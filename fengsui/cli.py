@@ -324,22 +324,58 @@ def rules_schema(rules: Path | None, data: Path | None, *, url: bool, tests: boo
     click.echo(json.dumps(shape, ensure_ascii=False, indent=1))
 
 
-@rules.command("explain", short_help="用白话说明规则 · what a rule does, in words")
-@click.argument("named", nargs=-1, required=True, metavar="ID|DIR...")
+@rules.command(
+    "explain", short_help="用白话说明规则，或为什么报、为什么没报 · what a rule does, why it opened or did not"
+)
+@click.argument("named", nargs=-1, metavar="[ID|DIR|FILE]...")
 @_rules_option
+@click.option("--why", metavar="ALERT", help="这条预警为什么开启 · why this alert opened")
+@click.option("--why-not", metavar="RULE", help="这条规则为什么没有报 · why this rule opened nothing")
+@click.option("--key", metavar="K", help="对象，如 subject=甲厂 DW001,metric=w01018 · whom it should have been about")
+@click.option("--at", metavar="TIME", help="何时，RFC 3339 · when it should have opened")
+@_directory
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="说明用的语言 · in which language"
 )
 @_config
-def rules_explain(named: tuple[str, ...], rules: Path | None, lang: Literal["zh", "en"], config: Path | None) -> None:
+def rules_explain(
+    named: tuple[str, ...],
+    rules: Path | None,
+    why: str | None,
+    why_not: str | None,
+    key: str | None,
+    at: str | None,
+    data: Path | None,
+    lang: Literal["zh", "en"],
+    config: Path | None,
+) -> None:
     """用白话说明规则：看什么、怎么判断、何时报警、几级、之后怎样。可给规则编号，也可给目录或文件。
 
-    Says in plain words what rules do. Give their ids, or a directory or a file of rules.
-    """
-    settings = _settings(config, rules=rules)
-    from fengsui.workbench.explaining import explain
+    --why 预警编号：当时每个条件的数值，是否成立。--why-not 规则编号 --key 对象 --at 时间：哪一步没有满足；历史取自数据目录，
+    或者取自给出的事件文件。
 
-    click.echo(explain(named, settings, lang))
+    Says in plain words what rules do: give their ids, or a directory or a file of rules. With --why: the values that each
+    part of the condition had. With --why-not: which step failed; from the history of a data directory, or of event files.
+    """
+    if (why is not None and (why_not is not None or named)) or (why_not is None and not why and not named):
+        raise click.UsageError("give rules to explain, or --why ALERT, or --why-not RULE --key K --at TIME")
+    if why_not is None and (key is not None or at is not None):
+        raise click.UsageError("--key and --at go with --why-not RULE")
+    if why_not is not None and (key is None or at is None):
+        raise click.UsageError("--why-not needs --key and --at: whom it should have been about, and when")
+    settings = _settings(config, rules=rules, data=data)
+    if why is not None:
+        from fengsui.workbench.why import why as explain_why
+
+        click.echo(explain_why(why, settings, lang))
+    elif why_not is not None and key is not None and at is not None:
+        from fengsui.workbench.why_not import why_not as explain_why_not
+
+        click.echo(explain_why_not(why_not, key, at, named, settings, lang))
+    else:
+        from fengsui.workbench.explaining import explain
+
+        click.echo(explain(named, settings, lang))
 
 
 @rules.command("backtest", short_help="规则在历史上会报什么 · what a rule would have opened")

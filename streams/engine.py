@@ -13,6 +13,7 @@ from events.feeds import ALERT_FEED
 from events.record import Act, Activation, End, EventBatch, Record, Tick
 from rules.arrays import NEVER, Ints
 from rules.book import AlertBook, Outcome, Step, place_of
+from rules.kinds.runtime import Runtime
 from rules.kinds.window import Panel
 from rules.load import load_bundle
 from rules.model import RuleSet
@@ -66,6 +67,10 @@ class Engine:
     def clock_ms(self) -> int | None:
         """The greatest event or tick time so far."""
         return None if self._marks.clock == NEVER else self._marks.clock
+
+    def runtime(self, rule: str) -> Runtime | None:
+        """A rule at work, for those who look on; None where it is not in force."""
+        return next((one for (name, _), one in self._program.runtimes.items() if name == rule), None)
 
     def watermarks(self) -> dict[str, int]:
         return self._marks.marks()

@@ -266,11 +266,12 @@ class RecordedRun:
 
     def play(self, stages: Sequence[Stage], progress: Callable[[str, int], None] | None = None) -> None:
         """Every event of the files up to the end, through every stage. ``progress``: path and bytes of it read."""
-        for record in self._records(progress):
+        for record in self.records(progress):
             for stage in stages:
                 stage.step([record])
 
-    def _records(self, progress: Callable[[str, int], None] | None) -> Iterator[Record]:
+    def records(self, progress: Callable[[str, int], None] | None = None) -> Iterator[Record]:
+        """Every event up to the end, each once, and the end."""
         dedupe, last, clock = Dedupe(), 0, NEVER
         self.read = 0
         for whole in merged([self._frames(path, progress) for path in self._files]):
