@@ -91,8 +91,8 @@ def _scopes(reading: Reading, known: Mapping[str, Type], by: tuple[str, ...]) ->
     }
     tables = reading.setting.tables
     return (
-        Scope(types | dict(known), "the window", tables=tables, lacks="has no such measure"),
-        Scope(remembered, "the earlier windows", barred=barred, tables=tables, lacks="have no such measure"),
+        Scope(types | dict(known), "the window", "has no such measure", tables=tables),
+        Scope(remembered, "the earlier windows", "have no such measure", barred=barred, tables=tables),
     )
 
 

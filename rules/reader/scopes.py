@@ -35,7 +35,7 @@ def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: t
     types |= {measure.name: measure.expr.type for measure in measures}
     reason = "the condition reads measures and the fields of by: give it a name under measure, such as m: max({})"
     barred = {name: reason.format(name) for name in catalog.field_names(feed) if name not in types}
-    return Scope(types, "the window", barred=barred, tables=reading.setting.tables, lacks="has no such measure")
+    return Scope(types, "the window", "has no such measure", barred=barred, tables=reading.setting.tables)
 
 
 def measure_names(reading: Reading) -> list[str]:
