@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -16,7 +17,8 @@ from rules.load import packs_directory
 from tests.test_fixtures_docs import FILES
 from tests.test_fixtures_kinds import TESTS
 
-SHIPPED = sorted(packs_directory().rglob("*.test.yaml"))
+PATTERNS = Path(__file__).parent.parent / "docs" / "patterns"
+SHIPPED = sorted(path for place in (packs_directory(), PATTERNS) for path in place.rglob("*.test.yaml"))
 GOOD = {"title": "t", "events": [{"at": "0m", "value": 5}], "expect": [{"opens": "0m"}]}
 
 
@@ -45,7 +47,7 @@ def check(validator: Any, text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_tests_fit(validator, path):
-    """Those beside the packs."""
+    """Those beside the packs and the patterns."""
     text = path.read_text(encoding="utf-8").replace("times: ", "times: !!int ")
     assert not check(validator, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -61,11 +62,16 @@ def validator() -> Any:
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for path in packs_directory().rglob("*.yaml") if not path.name.endswith(".test.yaml")),
+    sorted(
+        path
+        for place in (packs_directory(), Path(__file__).parent.parent / "docs" / "patterns")
+        for path in place.rglob("*.yaml")
+        if not path.name.endswith(".test.yaml")
+    ),
     ids=lambda path: path.name,
 )
-def test_the_packs_are_valid(validator, path):
-    """Every file that comes with the program."""
+def test_the_packs_and_the_patterns_are_valid(validator, path):
+    """Every file that comes with the program, or with its docs."""
     errors = list(validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8"))))
     assert not errors, errors[0]
 
