@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events.record import Act
+from events.times import parse_instant
 from events.transition import TYPES, Evidence, Key, Transition, alert_id, at, key_json
 from rules import lifecycle
 from rules.model import Rule
@@ -86,6 +87,16 @@ class AlertBook:
 
     def get(self, alert: str) -> Transition | None:
         return self._open.get(alert) or self._resolved.get(alert)
+
+    def openings(self, since_ms: int) -> dict[tuple[str, str], list[tuple[Key, int]]]:
+        """(rule, feed) -> the keys of alerts that opened since then, with when they did."""
+        found: dict[tuple[str, str], list[tuple[Key, int]]] = {}
+        since = at(since_ms)
+        for known in (*self._open.values(), *self._resolved.values()):
+            if known.opened_at >= since:
+                opening = (known.key, parse_instant(known.opened_at))
+                found.setdefault((known.rule, known.evidence.feed), []).append(opening)
+        return found
 
     def open(self, rule: Rule, key: Key, opening: Opening, *, cause: int) -> str | None:
         """-> the alert's id; None where this key already had an opening in this millisecond (the two are one)."""

@@ -116,7 +116,8 @@ def _run(
                 # openings of one key in one millisecond are one
                 if t - run_start[s] >= hold and opened[s] != t:
                     rank[s] = v
-                    opened[s] = t
+                    # a late event may open at an earlier time, and must not hide the newest opening
+                    opened[s] = max(opened[s], t)
                     last_true[s] = t
                     last_row[s] = i
                     last_emit[s] = t
@@ -291,6 +292,25 @@ class Episodes:
         for slot in np.flatnonzero(over).tolist():
             self._release(slot)
         return changes
+
+    def remember(self, code: int, opened_ms: int, *, keys: int) -> None:
+        """The key had an alert that opened then, before the rule was what it is now: it does not open twice at one instant."""
+        self._slots = grown(self._slots, keys, -1)
+        slot = int(self._slots[code])
+        if slot < 0:
+            self._make_room(int(self._heap[1]) + 1)
+            if self._heap[0]:
+                self._heap[0] -= 1
+                slot = int(self._free[self._heap[0]])
+            else:
+                slot = int(self._heap[1])
+                self._heap[1] += 1
+            self._slots[code] = slot
+            self._rank[slot] = 0
+            self._times["owner"][slot] = code
+            self._times["run_start"][slot] = self._times["opened"][slot] = NEVER
+            self._times["count"][slot] = 0
+        self._times["opened"][slot] = max(self._times["opened"][slot], opened_ms)
 
     def end(self, code: int) -> None:
         """A person resolved the key's alert: the next true evaluation opens a new one."""

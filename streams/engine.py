@@ -221,6 +221,8 @@ class Engine:
             if name not in self._program.runtimes:
                 reason = RULE_CHANGED if name[0] in still else RULE_REMOVED
                 runtime.retire(activation.at_ms, activation.pos, reason)
+        if self._marks.clock != NEVER:
+            self._program.remember(old, self._marks.clock)
         self._storms.bind(ruleset.rules)
         self._beginning = True
         self._begin(activation.at_ms)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from events.feeds import ALERT_FEED, FeedCatalog
+from events.feeds import ALERT_FEED, PHYSICAL, FeedCatalog
 from rules.arrays import Ints, Renumbering
 from rules.book import AlertBook
 from rules.judging import Sheet
@@ -18,7 +18,7 @@ from rules.kinds.absent import Absent
 from rules.kinds.baseline import Baselined
 from rules.kinds.each import Each, EachGroup
 from rules.kinds.new import New
-from rules.kinds.runtime import Runtime
+from rules.kinds.runtime import EpisodeRuntime, Runtime
 from rules.kinds.sequence import Sequence
 from rules.kinds.window import Panel, Sliding, Windowed, panels
 from rules.model import Aggregate, Rule, RuleSet
@@ -29,6 +29,9 @@ from rules.sessions import SessionTable
 from rules.sliding import SlidingTable
 from rules.stretch import ROW_BITS, Passage, Stretch
 from streams.release import Release
+
+#: How old an event may be that still meets the instant of an opening.
+_LATELY_MS = 86_400_000
 
 
 @dataclass
@@ -245,6 +248,16 @@ class Program:
         self.parts[f"rule {rule.id} {rule.version}"] = runtime
         self._users.setdefault(runtime.keys, []).append(runtime)
         self._keep_ms[runtime.keys] = max(rule.forget_ms, self._keep_ms.get(runtime.keys, 0))
+
+    def remember(self, old: Program, now_ms: int) -> None:
+        """Tell new and changed rules what opened lately: openings of one key in one millisecond are one, whatever the rule was then."""
+        openings = self._book.openings(now_ms - _LATELY_MS)
+        for name, runtime in self.runtimes.items():
+            rule = runtime.rule
+            of_rule = openings.get((rule.id, rule.feed), [])
+            if of_rule and name not in old.runtimes and isinstance(runtime, EpisodeRuntime):
+                types = {field: PHYSICAL[self.catalog.field_type(rule.feed, field) or "string"] for field in rule.by}
+                runtime.remember(of_rule, types)
 
     def forget(self, now_ms: int) -> None:
         """Drop keys not heard of for ``forget`` that nothing refers to any more; what they were is of no consequence."""

@@ -123,3 +123,12 @@ def test_what_waited_while_a_rule_came_is_not_for_it() -> None:
     line.engine = Engine.restore(line.engine.snapshot())
     line.tick(200)
     assert [(m.rule, *told([m])[0]) for m in line.made] == [("mean", "opened", 60), ("mean", "closed", 120)]
+
+
+def test_a_changed_rule_does_not_open_twice_at_one_instant() -> None:
+    """Openings of one key in one millisecond are one; what is true at a later evaluation opens a new alert."""
+    line = started({"a.yaml": HEAD + EACH})
+    line.values((10, 20))
+    activate(line, {"a.yaml": HEAD + EACH.replace("orange", "red")}, 10)
+    line.values((10, 20), (11, 20))
+    assert told(line.made) == [("opened", 10), ("closed", 10), ("opened", 11)]

@@ -28,6 +28,17 @@ def test_each_sees_events_in_arrival_order() -> None:
     assert told(line.made) == [("opened", 10), ("closed", 11), ("opened", 7)]
 
 
+def test_openings_of_one_key_in_one_millisecond_are_one() -> None:
+    """Whatever opened in between; a condition that is true at a later evaluation opens a new alert."""
+    line = Timeline(EACH)
+    line.act("resolve", line.values((10, 20))[0].alert, 10)
+    line.act("resolve", line.values((8, 20))[0].alert, 10)
+    assert line.values((10, 20)) == []
+    assert line.values((8, 20)) == []
+    assert told(line.values((8, 20), (11, 20))) == [("opened", 11)]
+    assert told(line.made) == [("opened", 10), ("resolved", 10), ("opened", 8), ("resolved", 10), ("opened", 11)]
+
+
 def test_what_happens_to_an_alert_at_one_instant_stays_in_order() -> None:
     """Updates before and after an escalation, released together: ``n`` rises, so that the newest is what holds."""
     line = Timeline(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from events.feeds import FeedCatalog
@@ -95,6 +95,13 @@ class EpisodeRuntime(Runtime):
         #: of the evaluations of the stretch in hand
         self._cause_of: CauseOf = _no_rows
 
+    def remember(self, openings: Iterable[tuple[Key, int]], types: Mapping[str, Any]) -> None:
+        """Keys with the instants at which alerts of this rule opened before it was what it is now. ``types``: of the key's columns."""
+        for key, opened_ms in openings:
+            if key.keys() == types.keys():
+                code = self.keys.code_of(key, dict(types))
+                self.episodes.remember(code, opened_ms, keys=self.keys.size)
+
     def apply(
         self,
         changes: list[Change],
@@ -104,7 +111,11 @@ class EpisodeRuntime(Runtime):
     ) -> None:
         """Turn changes of episodes into transitions. ``cause_of(row)``: index of the record at fault for an evaluation."""
         self._cause_of = cause_of
+        # an old opening over again: the two are one, and what that one became is over
+        nameless: dict[int, int] = {}
         for change in changes:
+            if change.kind in (OPEN, CLOSE):
+                nameless.pop(change.slot, None)
             if change.row is None:
                 self._close_by_time(change, cause_of, passage)
                 continue
@@ -115,6 +126,8 @@ class EpisodeRuntime(Runtime):
                 self._alert_of[change.slot] = alert
                 if alert is not None:
                     self._code_of[alert] = change.code
+                else:
+                    nameless[change.slot] = change.code
                 continue
             alert = self._alert_of.get(change.slot)
             if alert is None:
@@ -123,6 +136,8 @@ class EpisodeRuntime(Runtime):
             self.book.follow(alert, type_, self.rule, opening, count=change.trues, cause=cause)
             if change.kind == CLOSE:
                 self._forget(change.slot)
+        for code in nameless.values():
+            self.episodes.end(code)
 
     def pass_time(self, passage: Passage) -> None:
         """Close what is due by the watermark."""

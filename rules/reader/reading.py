@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -178,9 +179,10 @@ class Reading:
         return expr
 
     def note_namings(self, node: Scalar) -> None:
-        """Remembers which rules a ``where`` over alerts asks for."""
-        for name, offset in mentions(node.text, "rule"):
-            self.namings.append(Naming(name, *node.place_of(offset)))
+        """Remembers which rules a condition over alerts asks for. What cannot be read has been reported."""
+        with suppress(ExpressionErrors):
+            for name, offset in mentions(node.text, "rule"):
+                self.namings.append(Naming(name, *node.place_of(offset)))
 
     def guarded(self, node: Scalar, compile_: Callable[[], _T]) -> _T | None:
         """What ``compile_`` gives, or None after the faults of the expression in ``node`` were reported."""

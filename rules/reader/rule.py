@@ -62,8 +62,6 @@ def _read(reading: Reading) -> Rule | None:
     windowed = kind in ("window", "baseline")
     narrowed = without_measures(events, measure_names(reading)) if events and windowed else events
     where = reading.condition("where", narrowed)
-    if where is not None and feed == ALERT_FEED:
-        reading.note_namings(cast(Scalar, reading.keys["where"][1]))
     only = read_only(reading)
     window = read_window(reading) if windowed else None
     measures = read_measures(reading, events, by) if windowed else ()
@@ -76,6 +74,8 @@ def _read(reading: Reading) -> Rule | None:
     when = reading.condition("when", scope, required=True) if judged else None
     clear = reading.condition("clear", scope) if judged else None
     severity = read_severity(reading, scope, kind)
+    if feed == ALERT_FEED:
+        _note_namings(reading, kind)
     title = read_title(reading)
     summary = read_summary(
         reading, title, shown_types(reading, kind, feed, shown_measures, measure_names(reading) if windowed else ())
@@ -161,6 +161,16 @@ def _window_meaning(window: Window | None) -> list[object] | None:
         return None
     meaning: list[object] = [window.shape, window.size_ms, window.every_ms, window.offset_ms]
     return [*meaning, window.max_ms] if window.max_ms else meaning
+
+
+def _note_namings(reading: Reading, kind: Kind) -> None:
+    """What stands in conditions over the alerts themselves; those over measures have no field ``rule``, or that of the key."""
+    names = ("where",) if kind not in ("each", "new") else ("where", "when", "clear", "severity")
+    for name in names:
+        node = reading.keys[name][1] if name in reading.keys else None
+        for condition in (child for _, child in node) if isinstance(node, MapNode) else (node,):
+            if isinstance(condition, Scalar) and not condition.is_null:
+                reading.note_namings(condition)
 
 
 def _kind(reading: Reading) -> Kind | None:

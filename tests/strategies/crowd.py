@@ -60,7 +60,8 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
         draft = draft.having({"where": sql(where)}, where=condition(where))
     if rng.random() < 0.1:
         draft = draft.having({"enabled": "shadow"}, mode="shadow")
-    return draft.having({"forget": rng.choice(["1h", "400d", "1d"])})
+    # A rule may not forget what it looks back on.
+    return draft.having({"forget": rng.choice(["1h", "2h", "400d"] if unit == SECOND_MS else ["90d", "400d"])})
 
 
 def _changed(rng: random.Random, draft: Draft) -> Draft:
@@ -105,7 +106,7 @@ def _window(rng: random.Random, unit: int, feed: str, shapes: tuple[str, ...] | 
     window = {shape: f"{size}ms"} | ({"every": f"{every}ms"} if shape == "hopping" else {})
     made = RefWindow(shape, size, every, -ZONE_MS % every if every and size >= DAY_MS else 0)
     if shape == "session":
-        longest = rng.choice([2, 5, 1000]) * size
+        longest = rng.choice([2, 5, 20]) * size
         window, made = {"session": f"{size}ms", "max": f"{longest}ms"}, RefWindow("session", size, longest=longest)
     measures: dict[str, Tree] = {"n": COUNT}
     for name in rng.sample(sorted(MEASURES), rng.randint(1, 3)):

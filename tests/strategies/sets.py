@@ -23,8 +23,8 @@ _KINDS = [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, ki
 #: In a rule over alerts, what it names.
 _NAMING = re.compile(r"rule = '([^']+)'|rule IN \(([^)]*)\)")
 #: How many of ten rules are over alerts, once there are others.
-_OVER_ALERTS = 0
-STORMS = False
+_OVER_ALERTS = 3
+STORMS = True
 
 
 @st.composite
