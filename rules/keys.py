@@ -105,7 +105,8 @@ class KeyIndex:
         """Events of these keys came in."""
         if len(self._heard) <= self.size:
             self._heard = grown(self._heard, self.size + 1, NEVER)
-        self._heard[codes] = time  # code -1 falls on the last entry, which no key has
+        # the newest time, whatever came last; code -1 falls on the last entry, which no key has
+        np.maximum.at(self._heard, codes, time)
 
     def silent_since(self, instant: int) -> Bools:
         """Keys not heard of since then."""

@@ -117,7 +117,7 @@ class Engine:
                     self._activate(record)
         if self._marks.clock - self._swept > _SWEEP_MS:
             self._swept = self._marks.clock
-            self._program.forget(self._swept)
+            self._program.forget(self._mark)
         made, self._made = self._made, []
         fates, self._fates = self._fates, {}
         transitions = [step.transition for step in made if step.transition is not None]
@@ -227,6 +227,9 @@ class Engine:
         self._beginning = True
         self._begin(activation.at_ms)
         self._stand_still(activation.pos)
+
+    def _mark(self, feed: str) -> int:
+        return self._alert_mark if feed == ALERT_FEED else self._marks.mark(feed)
 
     # --- alerts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,6 +124,7 @@ class Program:
         #: key index -> what refers to its codes, and how long a silent key is kept
         self._users: dict[KeyIndex, list[Any]] = {}
         self._keep_ms: dict[KeyIndex, int] = {}
+        self._feeds_of: dict[KeyIndex, set[str]] = {}
         self.forgotten = 0
         #: by level from 1 up: what reads alerts, and the sequences that do
         self.alert_lanes: dict[int, Lane] = {}
@@ -248,6 +249,7 @@ class Program:
         self.parts[f"rule {rule.id} {rule.version}"] = runtime
         self._users.setdefault(runtime.keys, []).append(runtime)
         self._keep_ms[runtime.keys] = max(rule.forget_ms, self._keep_ms.get(runtime.keys, 0))
+        self._feeds_of.setdefault(runtime.keys, set()).update(rule.feeds)
 
     def remember(self, old: Program, now_ms: int) -> None:
         """Tell new and changed rules what opened lately: openings of one key in one millisecond are one, whatever the rule was then."""
@@ -259,11 +261,15 @@ class Program:
                 types = {field: PHYSICAL[self.catalog.field_type(rule.feed, field) or "string"] for field in rule.by}
                 runtime.remember(of_rule, types)
 
-    def forget(self, now_ms: int) -> None:
-        """Drop keys not heard of for ``forget`` that nothing refers to any more; what they were is of no consequence."""
+    def forget(self, mark_of: Callable[[str], int]) -> None:
+        """Drop keys not heard of for ``forget`` that nothing refers to any more; what they were is of no consequence.
+
+        ``mark_of``: a feed's watermark, for the next event on time may be as old as that.
+        """
         for keys, users in self._users.items():
             if keys.name == "region":
                 continue  # few, and others refer to them by code
+            now_ms = min(map(mark_of, self._feeds_of[keys]))
             keep = ~keys.silent_since(now_ms - self._keep_ms[keys])
             if keep.all():
                 continue

@@ -37,6 +37,7 @@ class Baselined(Windowed):
         self._history = History(
             depth=reach // window.every_ms + 1,
             step_ms=window.every_ms,
+            silent_ms=rule.forget_ms - window.size_ms,
             empty={name: empty.get(name, np.nan) for name in sorted(aggregated)},
         )
         self._remembered = sorted(aggregated)
@@ -51,6 +52,7 @@ class Baselined(Windowed):
         return pl.concat(parts)
 
     def _held_against(self, frame: pl.DataFrame, codes: Ints, end: int) -> pl.DataFrame:
+        self._history.begin(codes, end)
         for one in self.rule.baseline:
             ends = [end - one.every_ms * k for k in range(one.skip + one.last, one.skip, -1)]
             known, values = self._history.earlier(codes, ends, _read(one))

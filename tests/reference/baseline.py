@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tests.reference.panes import Panes
@@ -22,9 +23,21 @@ class Baselined(Panes):
 
     def _windows(self, values: Key, end: int, baseline: RefBaseline) -> list[int]:
         """Their ends, oldest first. Before the key's first window there are none."""
-        first = min(self.ends_over(self.events[values][0]["time"]))
+        first = self._first(values, end)
         ends = [end - baseline.every * back for back in range(baseline.skip + 1, baseline.skip + baseline.last + 1)]
         return sorted(earlier for earlier in ends if earlier >= first)
+
+    def _first(self, values: Key, end: int) -> int:
+        """The end of the key's first window. Decided: a key that was forgotten has its first window again; and so that it does not
+        matter when the engine forgets, that is when more than ``forget`` lies between two windows, one window's size taken off.
+        """
+        assert self.rule.window
+        found = sorted({over for event in self.events[values] for over in self.ends_over(event["time"]) if over <= end})
+        first = found[0]
+        for before, after in itertools.pairwise(found):
+            if after - before > self.rule.forget - self.rule.window.size:
+                first = after
+        return first
 
     def _earlier(self, values: Key, end: int) -> dict[str, Any]:
         """A window without an event is one over nothing, and nobody asked for its baselines."""

@@ -84,6 +84,7 @@ class RefRule:
     auto_resolve: frozenset[str] = frozenset({"blue"})
     shown: tuple[str, ...] = ()
     mode: str = "on"
+    forget: int = 400 * 86_400_000
     domain: str = "testing"
     max_open: int = 500
     max_rate: int | None = None

@@ -61,7 +61,8 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
     if rng.random() < 0.1:
         draft = draft.having({"enabled": "shadow"}, mode="shadow")
     # A rule may not forget what it looks back on.
-    return draft.having({"forget": rng.choice(["1h", "2h", "400d"] if unit == SECOND_MS else ["90d", "400d"])})
+    hours = rng.choice([1, 2, 9600] if unit == SECOND_MS else [90 * 24, 9600])
+    return draft.having({"forget": f"{hours}h"}, forget=hours * 3_600_000)
 
 
 def _changed(rng: random.Random, draft: Draft) -> Draft:
