@@ -262,7 +262,16 @@ class Engine:
             if more:
                 made = sorted([*made, *more], key=place_of)
                 self._made = sorted([*self._made, *more], key=place_of)
+        before = self._alert_mark_before(passage)
+        for step in made:
+            if step.at_ms < before[np.searchsorted(pos, step.cause)]:
+                self._add(ALERT_FEED, alert_events.SOURCE, "late", 1)
         self._alert_mark = int(wm[-1])
+
+    def _alert_mark_before(self, passage: Passage) -> Ints:
+        """The watermark of the alerts as each record came."""
+        before: Ints = np.concatenate(([self._alert_mark], passage.wm[:-1]))
+        return before
 
     def _arrived(
         self, lane: Lane, made: list[Step], passage: Passage
@@ -273,11 +282,7 @@ class Engine:
         frame = alert_events.frame_of([step.transition for step in made if step.transition], self._program.levels)
         time = frame["time"].to_numpy()
         cause = np.searchsorted(passage.pos, np.array([step.cause for step in made], np.int64))
-        before = np.concatenate(([self._alert_mark], passage.wm[:-1]))
-        on_time: NDArray[np.bool_] = time >= before[cause]
-        late = len(time) - int(np.count_nonzero(on_time))
-        if late:
-            self._add(ALERT_FEED, alert_events.SOURCE, "late", late)
+        on_time: NDArray[np.bool_] = time >= self._alert_mark_before(passage)[cause]
         self._frames += 1
         return lane.arrive(frame.select(lane.reads), time, cause, self._frames, passage), on_time
 

@@ -172,8 +172,8 @@ def compare(played: Play, outcome: Outcome) -> None:
                 got["to"] = None  # An alert may go on showing to whom it was assigned.
         alike = want is not None and got is not None and same(want, got)
         assert alike, _difference(played, index, want, got)
-    assert outcome.refused == played.refused
-    assert dict(outcome.late) == played.late
+    assert outcome.refused == played.refused, (outcome.refused, played.refused, played.case)
+    assert dict(outcome.late) == played.late, (dict(outcome.late), played.late, played.case)
 
 
 def shown(transition: Transition, cause: int, *, measures: bool) -> dict[str, Any]:

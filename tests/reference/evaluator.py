@@ -15,7 +15,7 @@ from tests.reference.baseline import Baselined
 from tests.reference.clock import ALERT, Watermarks, log_time
 from tests.reference.each import Each
 from tests.reference.new import New
-from tests.reference.over_alerts import as_event, sees
+from tests.reference.over_alerts import SOURCE, as_event, sees
 from tests.reference.panes import Panes
 from tests.reference.rule import Fields, RefFeed, RefRule
 from tests.reference.running import Running
@@ -76,6 +76,8 @@ class Reference:
                         running.arrive(self.visible(as_event(one)), late=one["at"] < alerts_before)
                 running.advance(self.marks.least(running.rule.feeds))
             told = _merged(told, self.storms.pass_on(self.ledger.take()))
+        if any(ALERT in running.rule.feeds for running in self.running):
+            self._count_late([(ALERT, SOURCE) for _, one in told if one["at"] < alerts_before])
         return [one | {"cause": pos} for _, one in told]
 
     def visible(self, fields: Fields) -> Fields:
@@ -100,13 +102,16 @@ class Reference:
             return None, False
         late = event["time"] < self.marks.of(event["feed"])
         if late:
-            name = (event["feed"], event["source"])
-            self.late[name] = self.late.get(name, 0) + 1
+            self._count_late([(event["feed"], event["source"])])
         self.marks.event(event)
         # Decided: the first event by the log's clock, so at most its receipt.
         self._begin(self.marks.clock)
         # Decided: an event is looked up in the tables that were in force when it arrived.
         return self.visible(event), late
+
+    def _count_late(self, names: list[tuple[str, str]]) -> None:
+        for name in names:
+            self.late[name] = self.late.get(name, 0) + 1
 
     # --- rules
 

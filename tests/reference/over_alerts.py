@@ -6,13 +6,15 @@ from tests.reference.alerts import Alert, Told, key_json
 from tests.reference.clock import ALERT
 from tests.reference.rule import RANK, Fields, RefRule
 
+SOURCE = "fengsui"
+
 
 def as_event(told: Told) -> Fields:
     same = ("alert", "rule", "domain", "severity", "type", "state", "condition", "reason", "by", "n", "count", "shadow")
     return {name: told[name] for name in same} | {
         "id": f"{told['alert']}/{told['n']}",
         "feed": ALERT,
-        "source": "fengsui",
+        "source": SOURCE,
         "time": told["at"],
         "region": told["region"],
         "subject": told["subject"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.reference.alerts import Alert, Ledger, Told, alert_id, order, worse
+from tests.reference.alerts import Alert, Ledger, Told, alert_id, key_json, order, worse
 from tests.reference.rule import NEVER, RefRule
 
 MINUTE_MS = 60_000
@@ -18,7 +18,7 @@ class Storm:
     alert: Alert
     folded: int = 0
     open: list[Alert] = field(default_factory=list)
-    keys: list[dict[str, object]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     last_shown: int = NEVER
 
 
@@ -86,7 +86,7 @@ class Storms:
         storm.folded += 1
         storm.open.append(alert)
         if len(storm.keys) < SAMPLE:
-            storm.keys.append(one["key"])
+            storm.keys.append(key_json(one["key"]))
         storm.alert.count = storm.folded
         if worse(one["severity"], storm.alert.severity):
             storm.alert.severity = one["severity"]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.expressions.sql import sql
-from tests.expressions.trees import Tree
+from tests.expressions.trees import Tree, columns
 from tests.expressions.values import measured
 from tests.reference.rule import RefBaseline, RefRule, RefStep, RefWindow
 from tests.strategies.case import Case
@@ -20,34 +20,47 @@ from tests.strategies.draft import Draft, condition
 from tests.strategies.sets import files
 from tests.strategies.world import BASE_MS, DAY_MS, FEEDS, SECOND_MS, VERBS, WATCH_MS, ZONE_MS, ref_feeds
 
-CHANGES = True
+_SOME: Tree = ("textcmp", "=", ("col", "type"), ("text", "opened"))
 COUNT: Tree = ("agg", "count", None)
-X: Tree = ("col", "x")
 
 
-def crowd(seed: int, *, events: int = 1500, rules: int = 20) -> Case:
-    """The same for the same seed, on any machine."""
+def crowd(seed: int, *, large: bool = False) -> Case:
+    """The same for the same seed, on any machine; ``large``: with thousands of events and a score of rules."""
     rng = random.Random(seed)
     unit = rng.choice([SECOND_MS, SECOND_MS, WATCH_MS])
+    rules = 20 if large else rng.randint(2, 6)
     first = [_rule(rng, unit, index) for index in range(rules)]
     sets = [first]
-    if CHANGES and rng.random() < 0.5:
-        sets.append([_changed(rng, draft) for draft in first if rng.random() < 0.8] + [_rule(rng, unit, rules)])
-    ops = _ops(rng, unit, events, len(sets))
+    if rng.random() < 0.4:
+        kept = [_changed(rng, draft) for draft in first if rng.random() < 0.8]
+        sets.append([*kept, _rule(rng, unit, rules)])
+    ops = _ops(rng, unit, rng.randint(1000, 2000) if large else rng.randint(30, 150), len(sets))
     none: tuple[dict[str, str], dict[str, Any]] = ({}, {})
     return Case(ref_feeds(unit), [files(one, unit, none) for one in sets], ops)
+
+
+def _number(feed: str) -> Tree:
+    """What rules over this feed measure: 0 to 10."""
+    return ("col", "x") if feed != "alert" else ("op", "+", ("col", "rank"), ("lit", 4))
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
 def _rule(rng: random.Random, unit: int, index: int) -> Draft:
-    feed = rng.choice(list(FEEDS))
+    feed = "alert" if index > 1 and rng.random() < 0.2 else rng.choice(list(FEEDS))
     # Few of each, so that rules share masks, keys and windows.
-    where = rng.choice([None, None, None, ("cmp", ">", X, ("lit", 2)), ("textcmp", "=", ("col", "tag"), ("text", "a"))])
-    by = rng.choice([None, None, None, ["subject", "tag"], ["region"], ["source"]])
-    kind = rng.choice(KINDS)
-    draft = kind(rng, unit, feed)
+    where = rng.choice(
+        [
+            None,
+            None,
+            None,
+            ("cmp", ">", _number(feed), ("lit", 2)),
+            _SOME if feed == "alert" else ("textcmp", "=", ("col", "tag"), ("text", "a")),
+        ]
+    )
+    by = rng.choice([None, None, None, ["subject", "rule" if feed == "alert" else "tag"], ["region"], ["source"]])
+    draft = rng.choice(KINDS)(rng, unit, feed)
     head: dict[str, Any] = {
         "id": f"r.{draft.rule.kind}-{index}",
         "title": {"zh": "试验", "en": "A test"},
@@ -58,6 +71,9 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
         draft = draft.having({"by": by}, by=tuple(by))
     if where and draft.rule.kind != "sequence":
         draft = draft.having({"where": sql(where)}, where=condition(where))
+    if rng.random() < 0.1:
+        bounds = rng.choice([{"max_open": 3}, {"max_rate": 4}, {"max_open": 10, "max_rate": 2}])
+        draft = draft.having(bounds, **bounds)
     if rng.random() < 0.1:
         draft = draft.having({"enabled": "shadow"}, mode="shadow")
     # A rule may not forget what it looks back on.
@@ -95,9 +111,12 @@ def _clearing(rng: random.Random, unit: int) -> tuple[dict[str, Any], dict[str, 
 
 
 def _each(rng: random.Random, unit: int, feed: str) -> Draft:
-    spec, rule = _judged(rng, unit, ("cmp", ">", X, ("lit", rng.randint(3, 7))), X)
+    number = _number(feed)
+    spec, rule = _judged(rng, unit, ("cmp", ">", number, ("lit", rng.randint(3, 7))), number)
     given, value = _clearing(rng, unit)
-    return Draft({"feed": feed} | spec | given, RefRule("", "each", feed, shown=("x",), **rule, **value))
+    return Draft(
+        {"feed": feed} | spec | given, RefRule("", "each", feed, shown=tuple(columns(number)), **rule, **value)
+    )
 
 
 def _window(rng: random.Random, unit: int, feed: str, shapes: tuple[str, ...] | None = None) -> Draft:
@@ -111,7 +130,7 @@ def _window(rng: random.Random, unit: int, feed: str, shapes: tuple[str, ...] | 
         window, made = {"session": f"{size}ms", "max": f"{longest}ms"}, RefWindow("session", size, longest=longest)
     measures: dict[str, Tree] = {"n": COUNT}
     for name in rng.sample(sorted(MEASURES), rng.randint(1, 3)):
-        measures[name] = MEASURES[name]
+        measures[name] = ("agg", MEASURES[name], _number(feed))
     judged: Tree = ("col", rng.choice([name for name in measures if name not in ROUNDED]))
     spec, rule = _judged(rng, unit, ("cmp", ">=", judged, ("lit", rng.randint(2, 6))), judged)
     given, value = _clearing(rng, unit)
@@ -147,10 +166,11 @@ def _compared(tree: Tree) -> Any:
 
 
 def _new(rng: random.Random, unit: int, feed: str) -> Draft:
+    field = "x" if feed != "alert" else "rule"
     memory, learn = rng.choice([5, 50, 500]) * unit, rng.choice([0, 20]) * unit
     given, value = _clearing(rng, unit)
-    spec = {"feed": feed, "new": ["x"], "memory": f"{memory}ms", "learn": f"{learn}ms", "severity": "blue"}
-    rule = RefRule("", "new", feed, new=("x",), memory=memory, learn=learn, ladder=(("blue", None),), **value)
+    spec = {"feed": feed, "new": [field], "memory": f"{memory}ms", "learn": f"{learn}ms", "severity": "blue"}
+    rule = RefRule("", "new", feed, new=(field,), memory=memory, learn=learn, ladder=(("blue", None),), **value)
     return Draft(spec | given, rule)
 
 
@@ -161,17 +181,18 @@ def _absent(rng: random.Random, unit: int, feed: str) -> Draft:
 
 
 def _sequence(rng: random.Random, unit: int, feed: str) -> Draft:
-    low: Tree = ("cmp", "<", X, ("lit", 4))
-    high: Tree = ("cmp", ">", X, ("lit", 6))
+    low: Tree = ("cmp", "<", _number(feed), ("lit", 6))
     other = rng.choice(list(FEEDS))
+    high: Tree = ("cmp", ">", _number(other), ("lit", 6))
+    unless: Tree = ("cmp", ">", _number(feed), ("lit", 6))
     absent = rng.random() < 0.4
     steps = [
         RefStep(feed, condition(low)),
-        RefStep(other, condition(high), absent, rng.choice([None, (feed, condition(high))])),
+        RefStep(other, condition(high), absent, rng.choice([None, (feed, condition(unless))])),
     ]
     listed: list[dict[str, Any]] = [{"feed": feed, "where": sql(low)}]
     if steps[1].unless:
-        listed.append({"unless": {"feed": feed, "where": sql(high)}})
+        listed.append({"unless": {"feed": feed, "where": sql(unless)}})
     last = {"feed": other, "where": sql(high)}
     listed.append({"absent": last} if absent else last)
     within = rng.choice([5, 30]) * unit
@@ -180,16 +201,19 @@ def _sequence(rng: random.Random, unit: int, feed: str) -> Draft:
     return Draft({"sequence": listed, "within": f"{within}ms", "severity": "orange"} | given, rule)
 
 
-MEASURES: dict[str, Tree] = {
-    "mean": ("agg", "avg", X),
-    "top": ("agg", "max", X),
-    "low": ("agg", "min", X),
-    "total": ("agg", "sum", X),
-    "spread": ("agg", "stddev", X),
-    "newest": ("agg", "last", X),
-    "oldest": ("agg", "first", X),
+MEASURES = {
+    "mean": "avg",
+    "top": "max",
+    "low": "min",
+    "total": "sum",
+    "spread": "stddev",
+    "newest": "last",
+    "oldest": "first",
+    "middle": "median",
+    "kinds": "count distinct",
+    "high": "quantile 0.9",
 }
-ROUNDED = {"spread"}
+ROUNDED = {"spread", "high"}
 SHAPES: tuple[str, ...] = ("tumbling", "hopping", "sliding", "session")
 KINDS: list[Callable[[random.Random, int, str], Draft]] = [
     _each,
