@@ -69,6 +69,8 @@ class Decoded:
     frame: pl.DataFrame
     lines: Int64s
     rejected: list[Rejected]
+    #: of the lines, with the blank ones
+    count: int
     _pieces: Sequence[Lines]
 
     def __len__(self) -> int:
@@ -192,7 +194,7 @@ class Decoder:
         rejected.sort(key=lambda one: one.line)
         columns = self._concatenated(done)
         numbers = np.concatenate([np.zeros(0, np.int64), *(part.lines.numbers for part in done)])
-        return Decoded(self._filled(columns, len(numbers)), numbers, rejected, [part.lines for part in done])
+        return Decoded(self._filled(columns, len(numbers)), numbers, rejected, count, [part.lines for part in done])
 
     # ------------------------------------------------------------ which way
 

@@ -37,6 +37,7 @@ class Sheet:
     def __init__(self, frame: Callable[[], pl.DataFrame], ready: Mapping[str, NDArray[Any]] | None = None) -> None:
         self._make = frame
         self._frame: pl.DataFrame | None = None
+        self._columns: dict[str, pl.Series] = {}
         self._ready = {} if ready is None else ready
         self._numbers: dict[str, Floats] = {}
 
@@ -45,6 +46,12 @@ class Sheet:
         if self._frame is None:
             self._frame = self._make()
         return self._frame
+
+    def column(self, name: str) -> pl.Series:
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = self.frame.get_column(name)
+        return found
 
     def numbers(self, operand: Operand) -> Floats:
         """NaN for null."""

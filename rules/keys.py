@@ -19,6 +19,7 @@ from rules.arrays import NEVER, Bools, Ints, Renumbering, grown
 from rules.jit import njit
 
 SEEDS = (0x5EED, 0xBEAC0)
+_MAX_TOLD = 10_000
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -75,6 +76,8 @@ class KeyIndex:
         self._t2: NDArray[np.uint64] = np.zeros(1024, np.uint64)
         self._codes: Ints = np.full(1024, -1, np.int64)
         self._chunks: list[pl.DataFrame] = []
+        #: keys that alerts named lately
+        self._told: dict[int, Key] = {}
         self.size = 0
         #: when each key was last heard of, epoch ms; the entry after the last key takes what has none
         self._heard: Ints = np.full(1, NEVER, np.int64)
@@ -120,6 +123,7 @@ class KeyIndex:
         self._t1, self._t2 = np.zeros(1024, np.uint64), np.zeros(1024, np.uint64)
         self._codes = np.full(1024, -1, np.int64)
         self._chunks, self.size = [], 0
+        self._told.clear()
         if len(values):
             self.encode(values.get_columns())
         self._heard = grown(heard, self.size + 1, NEVER)
@@ -137,7 +141,12 @@ class KeyIndex:
 
     def key(self, code: int) -> Key:
         """One key by its code."""
-        return dict(zip(self.by, self.values().row(code), strict=True))
+        found = self._told.get(code)
+        if found is None:
+            if len(self._told) >= _MAX_TOLD:
+                self._told.clear()
+            found = self._told[code] = dict(zip(self.by, self.values().row(code), strict=True))
+        return found
 
     @staticmethod
     def _hash(columns: list[pl.Series], seed: int, hashes: Hashes | None) -> NDArray[np.uint64]:

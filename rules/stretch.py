@@ -79,7 +79,10 @@ class Stretch:
         """One cell of the event itself; None where its frame has no such column (it waited while the rule came into force)."""
         src = int(self.src[row])
         frame = self.frames[src >> ROW_BITS]
-        return frame[column][src & ROW_MASK] if column in frame.columns else None
+        try:
+            return frame.get_column(column).item(src & ROW_MASK)
+        except pl.exceptions.ColumnNotFoundError:
+            return None
 
     def texts(self, rows: Ints, column: str) -> pl.Series:
         """A text column of the frames at these rows; null where a frame does not have it."""

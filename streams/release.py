@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rules.arrays import Ints, Renumbering
 from rules.jit import njit
+from rules.sorting import order_of
 from rules.stretch import ROW_BITS, ROW_MASK, Passage, Stretch
 
 
@@ -47,8 +48,8 @@ class Release:
         else:
             time, src, columns, own = self._joined(arrived, on_time)
             frames = self._frames | arrived.frames
-        if len(time) > 1 and np.any(time[1:] < time[:-1]):
-            order = np.argsort(time, kind="stable")
+        order = order_of(time)
+        if order is not None:
             time, src, own = time[order], src[order], own[order]
             columns = {name: column[order] for name, column in columns.items()}
         ready = int(np.searchsorted(time, now, side="right"))

@@ -138,7 +138,7 @@ def _frames(path: str, decoder: Decoder, summary: Summary, progress: Progress | 
         if summary.first_rejected is None:
             for rejected in decoded.rejected[:1]:
                 summary.first_rejected = (path, lines + rejected.line, f"{rejected.reason}, {rejected.detail}")
-            lines += chunk.count(b"\n")
+            lines += decoded.count
         done += len(chunk)
         if progress is not None:
             progress(path, done)

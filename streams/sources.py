@@ -88,7 +88,7 @@ def _lines(stream: BinaryIO, path: str) -> Iterator[bytes]:
         if not end:
             rest += block
             continue
-        yield rest + block[:end] if rest else block[:end]
+        yield b"".join((rest, memoryview(block)[:end]))
         rest = block[end:]
     if rest:
         yield rest

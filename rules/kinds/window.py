@@ -35,7 +35,7 @@ class Judged:
         self.clear = None if rule.clear is None else scene.holds(rule.clear)
 
     def row(self, row: int) -> dict[str, Any]:
-        return {name: self._sheet.frame[name][row] for name in self._names}
+        return {name: self._sheet.column(name).item(row) for name in self._names}
 
 
 def measured(rule: Rule, values: Values) -> pl.DataFrame:
