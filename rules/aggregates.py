@@ -128,6 +128,11 @@ class Inputs:
             have = self.stats.get(column, ())
             self.stats[column] = tuple(name for name in _EMPTY if name in have or name in _NEEDS[aggregate.op])
 
+    def counts(self, column: str) -> bool:
+        """Whether an aggregate asks how many values the column has, and not only whether it has any."""
+        ops = (aggregate.op for key, aggregate in self.aggregates.items() if self._column.get(key) == column)
+        return "count" in ops
+
     def read(self, stretch: Stretch, rows: Ints) -> dict[str, NDArray[Any]]:
         """The columns of these rows; of texts their numbers."""
         numeric = (*(name for name in self.stats if name not in self._texts), *self.samples.columns)

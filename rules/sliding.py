@@ -23,6 +23,7 @@ from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
 from rules.ordered import OrderedWindows
 from rules.plan import FeedPlan
+from rules.rings import Rings
 from rules.samples import Samples
 from rules.stretch import Stretch
 
@@ -283,15 +284,26 @@ class SlidingTable:
         window: Window,
         aggregates: list[Aggregate],
         plan: FeedPlan,
+        rings: Rings,
     ) -> None:
         self._mask = mask
         self._codes = codes
         self._keys = keys
         self._inputs = Inputs(aggregates, plan)
         self._size = window.size_ms
-        self._arenas = {column: _Arena(stats) for column, stats in self._inputs.stats.items()}
-        if self._inputs.counts_rows:
-            self._arenas[""] = _Arena(("n",))
+        self._rings = rings
+        #: what is the same however it is reckoned, by column; "" for events
+        self._exact: dict[str, tuple[str, ...]] = {"": ("n",)} if self._inputs.counts_rows else {}
+        self._arenas: dict[str, _Arena] = {}
+        for column, stats in self._inputs.stats.items():
+            if set(stats) <= {"c", "min", "max"}:
+                # where there is a greatest there is a value, so it need not be counted for that
+                self._exact[column] = tuple(stat for stat in stats if stat != "c" or self._inputs.counts(column))
+            else:
+                self._arenas[column] = _Arena(stats)
+        for column, stats in self._exact.items():
+            for stat in stats:
+                rings.ask(column, stat, self._size)
         self._ordered = _OrderedAggregates(self._inputs.samples)
         self.keyless = 0
 
@@ -303,11 +315,17 @@ class SlidingTable:
         codes, time = stretch.columns[self._codes][rows], stretch.time[rows]
         columns = self._inputs.read(stretch, rows)
         stats: Stats = {}
+        for column, names in self._exact.items():
+            value = columns[column] if column else np.zeros(len(rows))
+            for stat in names:
+                made = self._rings.take(stretch, column, stat, self._size, codes, time, value, self._keys.size)
+                stats[f"{column}/{stat}" if column else stat] = made
+            if column and "c" not in names:
+                stats[f"{column}/c"] = np.where(np.isnan(made), 0.0, 1.0)
         for column, arena in self._arenas.items():
-            value = columns[column] if column else np.full(len(rows), np.nan)
-            out = arena.add(self._size, codes, time, value, self._keys.size)
+            out = arena.add(self._size, codes, time, columns[column], self._keys.size)
             for place, stat in enumerate(arena.stats):
-                stats[f"{column}/{stat}" if column else stat] = out[:, place]
+                stats[f"{column}/{stat}"] = out[:, place]
         if "n" in stats:
             stats["n"] = stats["n"].astype(np.int64)
         values = self._inputs.finish(stats) | self._ordered.add(self._size, codes, time, columns, self._keys.size)
@@ -316,7 +334,7 @@ class SlidingTable:
 
     def busy(self) -> Ints:
         """Codes with an event in the window (as of the last event of any key)."""
-        return np.concatenate([holder.busy() for holder in self._holders()])
+        return np.concatenate([np.zeros(0, np.int64), *(holder.busy() for holder in self._holders())])
 
     def renumber(self, renumbering: Renumbering) -> None:
         for holder in self._holders():

@@ -24,6 +24,7 @@ from rules.kinds.window import Panel, Sliding, Windowed, panels
 from rules.model import Aggregate, Rule, RuleSet
 from rules.panes import PaneTable
 from rules.plan import TEXT, FeedPlan
+from rules.rings import Rings
 from rules.seeing import seeing
 from rules.sessions import SessionTable
 from rules.sliding import SlidingTable
@@ -218,7 +219,9 @@ class Program:
             }
             assert first.window is not None
             make = _TABLES[first.window.shape]
+            shared = {"rings": self._shared_rings(first, keys)} if make is SlidingTable else {}
             table: Any = make(
+                **shared,
                 mask=lane.plan.mask(first.where, first.only, since=self.since[_identity(first)]),
                 codes=lane.plan.key(keys),
                 keys=keys,
@@ -238,6 +241,15 @@ class Program:
                     runtimes.append(kind(rule, keys, self._book, lane.regions))
                 self._name(rule, runtimes[-1])
             (lane.sliding if make is SlidingTable else lane.panes).append((table, panels(runtimes)))
+
+    def _shared_rings(self, rule: Rule, keys: KeyIndex) -> Rings:
+        """Sliding windows of all sizes over the same events and keys share what is exact."""
+        name = f"rings {self._scope(rule)}"
+        if name not in self.parts:
+            self.parts[name] = Rings()
+            self._users.setdefault(keys, []).append(self.parts[name])
+        rings: Rings = self.parts[name]
+        return rings
 
     def _track_regions(self, lane: Lane, rule: Rule) -> None:
         """Where a subject was last heard; a key that names its region, or no subject, does not ask."""
