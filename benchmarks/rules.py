@@ -57,7 +57,7 @@ def _part(number: np.ndarray, keys: int, seed: int) -> pl.DataFrame:
     key = number * 7919 % keys  # no neighbours in the file
     moments = (START_MS + number * (60_000 / keys) - rng.integers(0, 2_000, n)).astype(np.int64)
     metric = key % len(METRICS)
-    value = rng.gamma(4.0, 8.0, n) * np.where(rng.random(n) < 0.0002, 12.0, 1.0)
+    value = rng.gamma(4.0, 8.0, n) * np.where(rng.random(n) < 0.00005, 12.0, 1.0)
     return pl.DataFrame(
         {
             "id": pl.Series(number).cast(pl.String),

@@ -49,11 +49,33 @@ def _rows(codes: Any, lo: int, hi: int, n: Any) -> None:
 
 
 @njit
-def _sums(codes: Any, x: Any, lo: int, hi: int, s: Any) -> None:
+def _sums(codes: Any, x: Any, lo: int, hi: int, c: Any, s: Any) -> None:
+    for i in range(lo, hi):
+        v = x[i]
+        if not isnan(v):
+            c[codes[i]] += 1
+            s[codes[i]] += v
+
+
+@njit
+def _total(codes: Any, x: Any, lo: int, hi: int, s: Any) -> None:
     for i in range(lo, hi):
         v = x[i]
         if not isnan(v):
             s[codes[i]] += v
+
+
+@njit
+def _drain(array: Any, codes: Any, fill: float, out: Any) -> None:
+    for i in range(len(codes)):
+        out[i] = array[codes[i]]
+        array[codes[i]] = fill
+
+
+@njit
+def _add_at(into: Any, at: Any, later: Any) -> None:
+    for i in range(len(at)):
+        into[at[i]] += later[i]
 
 
 @njit
@@ -136,7 +158,7 @@ class Inputs:
     def read(self, stretch: Stretch, rows: Ints) -> dict[str, NDArray[Any]]:
         """The columns of these rows; of texts their numbers."""
         numeric = (*(name for name in self.stats if name not in self._texts), *self.samples.columns)
-        columns = {name: stretch.columns[name][rows] for name in numeric}
+        columns = {name: stretch.some(name, rows) for name in numeric}
         for name, index in self._texts.items():
             codes = index.encode([stretch.texts(rows, name)])
             columns[name] = np.where(codes >= 0, codes.astype(np.float64), np.nan)
@@ -177,33 +199,41 @@ class Inputs:
     def grow(self, stats: Stats, size: int) -> Stats:
         return {name: grown(array, size, _fill(name)) for name, array in stats.items()}
 
-    def clear(self, stats: Stats, codes: Ints) -> None:
+    def drain(self, stats: Stats, codes: Ints) -> Stats:
+        """The statistics of these keys, which are empty then."""
+        out: Stats = {}
         for name, array in stats.items():
-            array[codes] = _fill(name)
+            out[name] = np.empty(len(codes), array.dtype)
+            _drain(array, codes, _fill(name), out[name])
+        return out
 
     def add(self, stats: Stats, codes: Ints, columns: dict[str, Floats], lo: int, hi: int) -> None:
         """Take rows lo to hi in order."""
         _rows(codes, lo, hi, stats["n"])
         for column, names in self.stats.items():
             x = columns[column]
+            others = set(names) - {"c"}
             if "mean" in names:
                 _spread(codes, x, lo, hi, stats[f"{column}/c"], stats[f"{column}/mean"], stats[f"{column}/m2"])
+                others -= {"mean", "m2"}
+            elif "s" in names:
+                _sums(codes, x, lo, hi, stats[f"{column}/c"], stats[f"{column}/s"])
+                others.remove("s")
             else:
                 _counts(codes, x, lo, hi, stats[f"{column}/c"])
-            for stat, kernel in _KERNELS.items():
-                if stat in names:
-                    kernel(codes, x, lo, hi, stats[f"{column}/{stat}"])
+            for stat in sorted(others):
+                _KERNELS[stat](codes, x, lo, hi, stats[f"{column}/{stat}"])
 
     def merge(self, into: Stats, at: Ints, later: Stats) -> None:
         """Add the statistics of a later pane, whose keys stand at ``at`` (each once) in ``into``."""
-        into["n"][at] += later["n"]
+        _add_at(into["n"], at, later["n"])
         for column, names in self.stats.items():
             a = {name: into[f"{column}/{name}"] for name in names}
             b = {name: later[f"{column}/{name}"] for name in names}
             if "mean" in names:
                 _merge_spread(a, b, at)
             if "s" in names:
-                a["s"][at] += b["s"]
+                _add_at(a["s"], at, b["s"])
             if "min" in names:
                 a["min"][at] = np.minimum(a["min"][at], b["min"])
             if "max" in names:
@@ -212,7 +242,7 @@ class Inputs:
                 a["first"][at] = np.where(np.isnan(a["first"][at]), b["first"], a["first"][at])
             if "last" in names:
                 a["last"][at] = np.where(np.isnan(b["last"]), a["last"][at], b["last"])
-            a["c"][at] += b["c"]
+            _add_at(a["c"], at, b["c"])
 
     def finish(self, stats: Stats) -> Values:
         """Statistics -> aggregates by their keys; NaN stands for null. Those of samples are theirs to finish."""
@@ -264,7 +294,7 @@ def _where_any(values: Floats, c: Floats, least: int = 1) -> Floats:
     return np.where(c >= least, values, np.nan)
 
 
-_KERNELS = {"s": _sums, "min": _least, "max": _greatest, "first": _first, "last": _last}
+_KERNELS = {"s": _total, "min": _least, "max": _greatest, "first": _first, "last": _last}
 _FINISH: dict[str, Callable[[Stats, Floats], NDArray[Any]]] = {
     "count": lambda _, c: c.astype(np.int64),
     "sum": lambda stats, c: _where_any(stats["s"], c),

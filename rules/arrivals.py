@@ -10,7 +10,7 @@ import numpy as np
 from rules.arrays import NEVER, Bools, Ints, Renumbering, grown
 from rules.jit import njit
 from rules.keys import KeyIndex
-from rules.stretch import Stretch
+from rules.stretch import TIME, Stretch
 
 
 @njit
@@ -51,12 +51,11 @@ class Arrivals:
         rows, keyless = stretch.select(self._mask, self._codes)
         if not len(rows):
             return None, keyless
-        some = slice(None) if len(rows) == len(stretch) else rows  # a slice copies nothing
-        code, time = stretch.columns[self._codes][some], stretch.time[some]
+        code, time = stretch.some(self._codes, rows), stretch.some(TIME, rows)
         self._newest = grown(self._newest, self._keys.size, NEVER)
         late = np.empty(len(rows), np.bool_)
         _order(code, time, self._newest, late)
-        return Arrived(rows, code, time, stretch.passage.before(stretch.cause[some]), late), keyless
+        return Arrived(rows, code, time, stretch.passage.before(stretch.cause[rows]), late), keyless
 
     def busy(self) -> Ints:
         """No key is kept for this."""

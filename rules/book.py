@@ -144,14 +144,13 @@ class AlertBook:
             "subject": opening.subject or last.subject,
             "measures": opening.measures,
             "evidence": opening.evidence,
-            "summary": _summary(rule, last.key, opening.measures),
-            "severity": opening.severity,
             "count": count,
         }
+        # the closing evaluation shows its measures; the alert keeps the severity it had risen to, and what it was about
         if type_ == "closed":
-            # the closing evaluation shows its measures; the alert keeps the severity it had risen to, and what it was about
-            changes |= {"severity": last.severity, "summary": last.summary}
             changes |= _closing(last, rule.auto_resolve, opening.at_ms)
+        else:
+            changes |= {"severity": opening.severity, "summary": _summary(rule, last.key, opening.measures)}
         self.put(following(last, type_, opening.at_ms, **changes), cause, opening.at_ms)
 
     def close(

@@ -21,7 +21,7 @@ from rules.keys import KeyIndex
 from rules.model import Aggregate, Window
 from rules.plan import REGION, FeedPlan
 from rules.samples import Held, held_of, held_state, renumbered
-from rules.stretch import Stretch
+from rules.stretch import TIME, Stretch
 
 
 @njit
@@ -119,15 +119,12 @@ class PaneTable:
             yield from (stats[name] for name in (f"{column}/first", f"{column}/last") if name in stats)
 
     def _take(self, stretch: Stretch, rows: Ints, fired: list[_Window]) -> None:
-        codes = stretch.columns[self._codes][rows]
+        codes = stretch.some(self._codes, rows)
         columns = self._inputs.read(stretch, rows)
         self._open = self._inputs.grow(self._open, self._keys.size)
         self._regions = grown(self._regions, self._keys.size, -1)
-        regions = stretch.columns[REGION][rows] if REGION in stretch.columns else None
-        panes = (stretch.time[rows] - self._offset) // self._pane
-        edges = np.flatnonzero(np.diff(panes)) + 1
-        for lo, hi in zip([0, *edges.tolist()], [*edges.tolist(), len(rows)], strict=True):
-            start = int(panes[lo]) * self._pane + self._offset
+        regions = stretch.some(REGION, rows) if REGION in stretch.columns else None
+        for start, lo, hi in self._cut(stretch.some(TIME, rows)):
             if start != self._start:
                 self._close()
                 self._fire(start, fired)
@@ -137,13 +134,21 @@ class PaneTable:
             if regions is not None:
                 _remember(codes, regions, lo, hi, self._regions)
 
+    def _cut(self, time: Ints) -> Iterator[tuple[int, int, int]]:
+        """Pane by pane: where it begins, and its rows. Times rise."""
+        lo = 0
+        while lo < len(time):
+            start = (int(time[lo]) - self._offset) // self._pane * self._pane + self._offset
+            hi = int(np.searchsorted(time, start + self._pane, side="left"))
+            yield start, lo, hi
+            lo = hi
+
     def _close(self) -> None:
         if self._start is None:
             return
         codes = np.flatnonzero(self._open["n"])
-        stats = {name: array[codes] for name, array in self._open.items()}
+        stats = self._inputs.drain(self._open, codes)
         self._closed.append(_Pane(self._start, codes, self._regions[codes], stats, self._inputs.samples.close()))
-        self._inputs.clear(self._open, codes)
         self._start = None
 
     def _fire(self, limit: int, fired: list[_Window]) -> None:

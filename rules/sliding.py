@@ -25,7 +25,7 @@ from rules.ordered import OrderedWindows
 from rules.plan import FeedPlan
 from rules.rings import Rings
 from rules.samples import Samples
-from rules.stretch import Stretch
+from rules.stretch import TIME, Stretch
 
 #: Statistics of an input, in this order; ``n`` counts rows, ``c`` values. ``ops`` names the ones that are kept, by column.
 _NAMES = ("n", "c", "s", "min", "max", "mean", "m2", "first", "last")
@@ -312,7 +312,7 @@ class SlidingTable:
         self.keyless += keyless
         if not len(rows):
             return None
-        codes, time = stretch.columns[self._codes][rows], stretch.time[rows]
+        codes, time = stretch.some(self._codes, rows), stretch.some(TIME, rows)
         columns = self._inputs.read(stretch, rows)
         stats: Stats = {}
         for column, names in self._exact.items():

@@ -13,6 +13,8 @@ from rules.arrays import NEVER, Ints
 #: ``src`` packs the number of the frame a row came in and its place there.
 ROW_BITS = 32
 ROW_MASK = (1 << ROW_BITS) - 1
+#: Names the times among the columns.
+TIME = " time"
 
 
 class Passage:
@@ -69,6 +71,9 @@ class Stretch:
         self.src = src
         self.frames = frames
         self.passage = passage
+        self._selected: dict[tuple[str | None, str], tuple[Ints, int]] = {}
+        self._cells: dict[tuple[int, str], pl.Series | None] = {}
+        self._some: dict[tuple[str, int], NDArray[Any]] = {}
         #: of what arrived: the rows as they came, for conditions to look at
         self.frame = frame
 
@@ -78,11 +83,12 @@ class Stretch:
     def value(self, row: int, column: str) -> Any:
         """One cell of the event itself; None where its frame has no such column (it waited while the rule came into force)."""
         src = int(self.src[row])
-        frame = self.frames[src >> ROW_BITS]
-        try:
-            return frame.get_column(column).item(src & ROW_MASK)
-        except pl.exceptions.ColumnNotFoundError:
-            return None
+        name = (src >> ROW_BITS, column)
+        if name not in self._cells:
+            frame = self.frames[src >> ROW_BITS]
+            self._cells[name] = frame.get_column(column) if column in frame.columns else None
+        cells = self._cells[name]
+        return None if cells is None else cells.item(src & ROW_MASK)
 
     def texts(self, rows: Ints, column: str) -> pl.Series:
         """A text column of the frames at these rows; null where a frame does not have it."""
@@ -103,6 +109,12 @@ class Stretch:
 
     def select(self, mask: str | None, codes: str) -> tuple[Ints, int]:
         """Rows at which ``mask`` holds and the key is whole; and how many it holds at without a whole key."""
+        found = self._selected.get((mask, codes))
+        if found is None:
+            found = self._selected[mask, codes] = self._select(mask, codes)
+        return found
+
+    def _select(self, mask: str | None, codes: str) -> tuple[Ints, int]:
         if not len(self):
             return np.zeros(0, np.int64), 0
         keyed = self.columns[codes] >= 0
@@ -112,3 +124,14 @@ class Stretch:
         holds = self.columns[mask]
         rows = np.flatnonzero(holds & keyed)
         return rows, int(np.count_nonzero(holds)) - len(rows)
+
+    def some(self, column: str, rows: Ints) -> NDArray[Any]:
+        """A column (or ``time``) at rows that :meth:`select` gave; several tables ask for the same."""
+        if len(rows) == len(self):
+            return self.time if column == TIME else self.columns[column]
+        name = (column, id(rows))  # they are kept, so no others are of this id
+        found = self._some.get(name)
+        if found is None:
+            whole = self.time if column == TIME else self.columns[column]
+            found = self._some[name] = whole[rows]
+        return found

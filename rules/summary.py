@@ -105,13 +105,15 @@ def render(template: str, values: Mapping[str, object]) -> str:
     '— of — by 2026-02-01'
     """
     return "".join(
-        part if isinstance(part, str) else _shown(values.get(part.name), part.spec) for part in parse(template)
+        [part if isinstance(part, str) else _shown(values.get(part.name), part.spec) for part in parse(template)]
     )
 
 
 def _shown(value: object, spec: str) -> str:
     if value is None:
         return MISSING
+    if isinstance(value, str) and not spec and len(value) <= MAX_VALUE_CHARS and value.isprintable():
+        return value  # as most are
     if spec[:4] in TIME_SPECS:
         return _told(value, spec)
     if isinstance(value, bool):
