@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from fengsui.cli import cli
 from fengsui.workbench.coverage import cover
 from fengsui.workbench.fixture_files import load_fixtures
+from fengsui.workbench.trial import Stage
 from fengsui.workbench.trials import run_trials
 from rules.load import load_rules
 from streams.replay import replay
@@ -86,6 +87,14 @@ def test_every_pattern_has_a_fixture_that_fires_and_one_that_does_not():
         trial.verdict for trial in run_trials(load_fixtures(PATTERNS, ruleset, 28_800_000), ruleset, processes=1)
     ]
     assert cover(ruleset.rules, verdicts).whole
+
+
+def test_no_fixture_depends_on_how_its_events_are_cut():
+    """Seven events a step give what all of them at once give."""
+    ruleset = load_rules(PATTERNS)
+    stage = Stage(ruleset)
+    fixtures = load_fixtures(PATTERNS, ruleset, 28_800_000)
+    assert [fixture.title for fixture in fixtures if not stage.run(fixture, batch=7).passed] == []
 
 
 def test_three_hundred_outfalls_are_three_hundred_rows():
