@@ -214,7 +214,7 @@ class Episodes:
         out = np.empty((2 * n, 8), np.int64)
         clear = evaluations.clear
         emitted = _run(
-            evaluations.code,
+            np.ascontiguousarray(evaluations.code),  # else the loop is compiled once more, while a live engine waits
             evaluations.at,
             evaluations.verdict,
             np.zeros(0, np.bool_) if clear is None else clear,
