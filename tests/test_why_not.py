@@ -13,9 +13,10 @@ from fengsui.exits import InputFault
 from fengsui.settings import Settings
 from fengsui.workbench.backtest import RecordedRun, Span
 from fengsui.workbench.key_history import Gatherer, Until, gathered
+from fengsui.workbench.question import Question, key_of
 from fengsui.workbench.reason import Reason
 from fengsui.workbench.reasons import Reasons
-from fengsui.workbench.why_not import Question, key_of, told, why_not
+from fengsui.workbench.why_not import told, why_not
 from rules.load import load_rules
 
 #: 2026-01-01T00:00:00Z, a holiday in China

@@ -49,11 +49,6 @@ def kept(settings: Settings, catalog: FeedCatalog) -> Iterator[Kept]:
         yield Running(settings) if store is None else Stored(store)
 
 
-def load_catalog(settings: Settings) -> FeedCatalog:
-    """The feeds of the rules directory that was named, else the built-in ones. CatalogError."""
-    return FeedCatalog.load(settings.rules if settings.rules is not None and settings.rules.is_dir() else None)
-
-
 class Stored:
     def __init__(self, store: Store) -> None:
         self._store = store

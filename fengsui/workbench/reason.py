@@ -15,6 +15,8 @@ from rules.model import Expr, Rule
 from rules.words.section import Line
 
 Event = dict[str, Any]
+#: Events that are shown of many.
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Case:
     def told(self, event: Event, *, late: bool = False) -> str:
         """An event in one line, and how late it was."""
         fields = self.answer.read_fields(self.rule.where, self.rule.when) if self.rule.feed == event["feed"] else ()
-        text = self.answer.event({name: given for name, given in event.items() if not name.startswith(" ")}, fields)
+        text = self.answer.event(plain(event), fields)
         if not late or event[RECEIPT] is None:
             return text
         delay = self.answer.time(max(0, event[RECEIPT] - event["time"]))
@@ -74,12 +76,33 @@ class Case:
             f"; came {self.answer.at(event[RECEIPT])}, {delay} later",
         )
 
+    def some(self, events: Sequence[Event], *, late: bool = False) -> Line:
+        ordered = sorted(events, key=lambda event: abs(event["time"] - self.at_ms))[:SHOWN]
+        lead = self.say(f"最近的（共 {len(events)} 个）：", f"The nearest of {len(events)}:")
+        return Line(
+            lead, tuple(self.told(event, late=late) for event in sorted(ordered, key=lambda event: event["time"]))
+        )
+
+    def late(self, events: Sequence[Event]) -> Reason:
+        feed = self.answer.catalog.feed(self.rule.feed)
+        wait = self.answer.time(feed.lateness_ms)
+        text = self.say(
+            f"事件来得太晚：同类数据的时间已走过它们 {wait}以上，窗口不再等，所以没有算进去。",
+            f"The events came too late: the feed had gone on by more than {wait}, so windows no longer waited for them.",
+        )
+        return Reason("late", text, (self.some(events, late=True),))
+
 
 def nearest(events: Sequence[Event], at_ms: int) -> Event:
     before = [event for event in events if event["time"] <= at_ms]
     if before:
         return max(before, key=lambda event: (event["time"], event[POS]))
     return min(events, key=lambda event: (event["time"], event[POS]))
+
+
+def plain(event: Event) -> Event:
+    """The event without what was put beside its fields."""
+    return {name: given for name, given in event.items() if not name.startswith(" ")}
 
 
 def on_time(events: Sequence[Event]) -> list[Event]:

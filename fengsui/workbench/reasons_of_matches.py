@@ -10,8 +10,8 @@ import polars as pl
 from events.record import End, EventBatch
 from events.times import parse_instant
 from events.transition import Transition
-from fengsui.workbench.key_history import LATE, POS, RECEIPT
-from fengsui.workbench.reason import Case, Event, Reason, on_time
+from fengsui.workbench.key_history import LATE, POS
+from fengsui.workbench.reason import Case, Event, Reason, on_time, plain
 from fengsui.workbench.rehearsal import as_batch
 from rules.model import RuleSet, Step
 from rules.words.judged import value
@@ -133,7 +133,7 @@ def _waiting(case: Case, last: Turn, waited: Step, due_ms: int, lines: tuple[Lin
     ]
     if missing and waited.where is not None:
         event = case.nearest(missing)
-        verdict = answer.over_event(waited.where, waited.feed, _plain(event))[1]
+        verdict = answer.over_event(waited.where, waited.feed, plain(event))[1]
         lines = (
             *lines,
             Line(case.say(f"第 {step} 步最近的事件：", f"Nearest to step {step}: ") + case.told(event), tuple(verdict)),
@@ -152,7 +152,7 @@ def _not_begun(case: Case) -> Reason:
     if not own or first.where is None:
         return Reason("not_begun", text)
     event = case.nearest(own)
-    verdict = case.answer.over_event(first.where, first.feed, _plain(event))[1]
+    verdict = case.answer.over_event(first.where, first.feed, plain(event))[1]
     return Reason(
         "not_begun", text, (Line(case.say("最近的事件：", "The nearest event: ") + case.told(event), tuple(verdict)),)
     )
@@ -259,7 +259,7 @@ def new(case: Case) -> Reason:
             f"{answer.at(case.begun_ms + rule.learn_ms)}.",
         )
         return Reason("learning", text, lines)
-    ladder = answer.ladder(_plain(event))
+    ladder = answer.ladder(plain(event))
     if ladder is not None:
         lines = (*lines, ladder)
         if not any(item.startswith("✓") for item in ladder.items):
@@ -272,7 +272,3 @@ def new(case: Case) -> Reason:
         f"照规则和这些事件，它会报：{shown} 是新的。", f"By the rule and these events it does open: {shown} is new."
     )
     return Reason("would_open", text, lines)
-
-
-def _plain(event: Event) -> Event:
-    return {name: given for name, given in event.items() if name not in (LATE, POS, RECEIPT)}

@@ -12,7 +12,8 @@ from fengsui.exits import InputFault
 from fengsui.settings import Settings
 from fengsui.workbench.answer import Answer
 from fengsui.workbench.in_force import rule_in, rules_at, rules_now
-from fengsui.workbench.keeping import Event, Kept, kept, load_catalog
+from fengsui.workbench.keeping import Event, Kept, kept
+from rules.load import load_catalog
 from rules.model import Rule, RuleSet
 from rules.words.judged import value
 from rules.words.said import Language
@@ -23,7 +24,7 @@ _SHOWN_EVENTS = 5
 
 def why(alert: str, settings: Settings, language: Language) -> str:
     """What opened and raised an alert. InputFault, ServiceMissing, StoreError, RuleErrors."""
-    with kept(settings, load_catalog(settings)) as holder:
+    with kept(settings, load_catalog(settings.rules)) as holder:
         history = holder.alert(alert)
         if not history:
             raise InputFault(

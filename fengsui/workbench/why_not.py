@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from events.decode import Decoder
 from events.feeds import ALERT_FEED
 from events.record import Record, Tick
 from events.times import MAX_MS, MIN_MS
-from fengsui.exits import InputFault
 from fengsui.replaying import check_files, files_progress
 from fengsui.settings import Settings
 from fengsui.workbench.alert_rehearsal import MAX_WARM_UP_MS, rehearse_over_alerts
@@ -19,29 +16,18 @@ from fengsui.workbench.backtest import RecordedRun, Span
 from fengsui.workbench.explaining import rule_of
 from fengsui.workbench.in_force import rule_in, rules_at, rules_now
 from fengsui.workbench.instants import given_instant
-from fengsui.workbench.keeping import Kept, kept, load_catalog
+from fengsui.workbench.keeping import Kept, kept
 from fengsui.workbench.key_history import Gatherer, Until, gathered
 from fengsui.workbench.playback import Playback
+from fengsui.workbench.question import Question, key_of
 from fengsui.workbench.reason import Reason
 from fengsui.workbench.reasons import Reasons
 from fengsui.workbench.rehearsal import Rehearsal
 from fengsui.workbench.warm_up import warm_up_ms
-from rules.load import load_rules, packs_directory
-from rules.model import Rule, RuleSet
+from rules.load import load_catalog, load_rules, packs_directory
 from rules.words.said import Language
 from rules.words.section import Line, Section, as_text
 from sinks.store.history import Outline
-
-
-@dataclass(frozen=True)
-class Question:
-    """A rule (as it was in force then), a key, a time. ``begun_ms``: since when the rule set is in force, where that is known."""
-
-    ruleset: RuleSet
-    rule: Rule
-    key: Mapping[str, Any]
-    at_ms: int
-    begun_ms: int | None = None
 
 
 def why_not(name: str, key: str, at: str, files: Sequence[str], settings: Settings, language: Language) -> str:
@@ -57,7 +43,7 @@ def why_not(name: str, key: str, at: str, files: Sequence[str], settings: Settin
             return _answered(
                 question, RecordedRun(files, ruleset, Span()).records(progress), Until(MAX_MS), None, language
             )
-    with kept(settings, load_catalog(settings)) as holder:
+    with kept(settings, load_catalog(settings.rules)) as holder:
         question, early = _asked(name, key, at_ms, settings, holder, language)
         if early is not None:
             return told(question, early, language)
@@ -137,46 +123,6 @@ def _records(question: Question, holder: Kept, feeds: Sequence[str], outline: Ou
         yield from playback.records(outline.first - 1, outline.newest)
         if outline.end_ms:
             yield Tick(outline.newest + 1, outline.end_ms)
-
-
-def key_of(text: str, rule: Rule, ruleset: RuleSet) -> dict[str, Any]:
-    """``subject=甲厂,metric=w01018``, or the plain value of a key with one field, as the fields' types have it. InputFault."""
-    names = rule.alert_key
-    such_as = ",".join(f"{name}=..." for name in rule.by)
-    if names == ("feed",):
-        return {"feed": rule.feed}
-    given: dict[str, str] = {}
-    pieces = text.split(",")
-    for piece in pieces:
-        name, sign, value = piece.partition("=")
-        if sign and name.strip() in names:
-            given[name.strip()] = value.strip()
-        elif given and not sign:  # a comma within a value
-            last = next(reversed(given))
-            given[last] += f",{piece}"
-        elif len(rule.by) == 1 and not given:
-            given[rule.by[0]] = text.strip()
-            break
-        else:
-            raise InputFault(f"--key: {piece!r} is not understood: the key of {rule.id} is given as {such_as}")
-    lacking = [name for name in rule.by if name not in given]
-    if lacking:
-        raise InputFault(f"--key: {', '.join(lacking)} is missing: the key of {rule.id} is given as {such_as}")
-    return {name: _typed(given[name], name, rule, ruleset) for name in names if name in given}
-
-
-def _typed(text: str, name: str, rule: Rule, ruleset: RuleSet) -> Any:
-    type_ = ruleset.catalog.field_type(rule.feed, name)
-    try:
-        if type_ == "integer":
-            return int(text)
-        if type_ == "number":
-            return float(text)
-        if type_ == "boolean":
-            return {"true": True, "false": False}[text.lower()]
-    except (ValueError, KeyError):
-        raise InputFault(f"--key: {name} is a {type_}, not {text!r}") from None
-    return text
 
 
 def told(question: Question, reason: Reason, language: Language) -> str:
