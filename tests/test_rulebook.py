@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fengsui.rule_watch import look
 from rules.changes import Changes, changes_between
+from rules.errors import RuleErrors
 from rules.load import load_rules
 from tests.served import RULES, Served, serving
 
@@ -183,6 +188,36 @@ def test_rules_that_vanish_by_accident_stay_in_force(served: Served, accident: s
         lambda: (a := served.client.get(f"/api/v1/alerts/{alert}").json())["condition"] == "cleared" and a
     )
     assert closed["reason"] == "rule_removed"
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may read everything: for a while, this process is somebody else."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.mark.parametrize("shut", ["deep", "deep/b.yaml"])
+def test_what_cannot_be_read_is_a_fault(shut: str) -> None:
+    """Its rules are not taken for gone; when it can be read again, that is a change."""
+    with tempfile.TemporaryDirectory() as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        (directory / "deep").mkdir()
+        (directory / "deep" / "b.yaml").write_text(RULES)
+        before = look(directory)
+        (directory / shut).chmod(0)
+        with as_nobody():
+            assert look(directory) != before
+            with pytest.raises(RuleErrors, match="cannot be read") as refused:
+                load_rules(directory)
+            assert refused.value.errors[0].file == shut
+        (directory / shut).chmod(0o755)
 
 
 def test_reloads_take_turns(served: Served) -> None:
