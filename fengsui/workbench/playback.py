@@ -15,7 +15,7 @@ from rules.arrays import NEVER, Ints
 from sinks.store.errors import StoreBusy
 from sinks.store.history import MAX_PAGE_ROWS, MAX_SPAN, Outline, Page
 
-_FIRST_SPAN = 200_000
+_FIRST_SPAN = 100_000
 _FEWEST_ROWS = 200
 #: Events a step, as in a replay.
 _STEP_EVENTS = 20_000
@@ -90,11 +90,14 @@ class Playback:
         if after >= upto:
             return
         with ThreadPoolExecutor(1, "history") as ahead:
-            coming = ahead.submit(read, after, span)
+            coming, reached = ahead.submit(read, after, span), after
             while True:
                 page = coming.result()
-                if len(page.frame) * 2 < rows:
-                    span = min(span * 4, MAX_SPAN)
+                if len(page.frame) >= rows:  # what was looked at beyond them was for nothing
+                    span = max(page.after - reached, _FEWEST_ROWS)
+                elif len(page.frame) * 4 < rows:
+                    span = min(span * 3, MAX_SPAN)
+                reached = page.after
                 if page.after >= upto:
                     yield page
                     return
@@ -109,12 +112,12 @@ class Playback:
             self.unreadable += len(frame) - len(decoded.frame)
             frame = frame[np.asarray(decoded.lines) - 1]
         pos, receipt = frame["pos"].to_numpy(), frame["receipt_ms"].to_numpy()
-        events = decoded.frame.select(self._columns)
-        time = events["time"].to_numpy()
+        time = decoded.frame["time"].to_numpy()
         went_to = self._clock_rows(frame["clock_ms"].to_numpy(), np.minimum(time, receipt), receipt)
         at = np.flatnonzero(went_to > NEVER)
         if not len(at):
-            return EventBatch(events, pl.Series("pos", pos), pl.Series("receipt_ms", receipt))
+            return EventBatch(decoded.frame, pl.Series("pos", pos), pl.Series("receipt_ms", receipt))
+        events = decoded.frame.select(self._columns)
         # A row without a feed before each event up to which the clock had gone on by itself.
         blank = pl.DataFrame({"time": went_to[at]}).select(
             pl.col("time") if name == "time" else pl.lit(None, kind).alias(name) for name, kind in events.schema.items()

@@ -24,7 +24,12 @@ MAX_SPAN = 50_000_000
 MAX_ACTS = 200_000
 MAX_ACTIVATIONS = 10_000
 #: A page whose events are unusually large is refused (StoreBusy): ask for fewer rows.
-_PAGE_SETTINGS = {"max_result_bytes": 250_000_000, "output_format_arrow_string_as_string": 1}
+_PAGE_SETTINGS = {
+    "max_result_bytes": 250_000_000,
+    "output_format_arrow_string_as_string": 1,
+    # within one machine packing costs more than it saves
+    "output_format_arrow_compression_method": "none",
+}
 _SEVERITY = {rank: severity for severity, rank in RANK.items()}
 
 PAGE_SCHEMA = {"pos": pl.Int64, "receipt_ms": pl.Int64, "clock_ms": pl.Int64, "raw": pl.String}
