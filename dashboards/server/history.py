@@ -23,6 +23,8 @@ NEXT = "Fengsui-Next"
 MAX_NAMES = 1_000
 _MAX_POS = 1 << 62
 _ROWS = 20_000
+#: About 25 MB of usual events.
+_MAX_ROWS = 100_000
 _SPAN = 200_000
 
 
@@ -40,7 +42,7 @@ async def show_page(request: Request) -> Response:
     feeds = _names(request, "feed")
     after = whole(request, "after", default=0, least=0, most=_MAX_POS) or 0
     span = whole(request, "span", default=_SPAN, least=1, most=_MAX_POS) or _SPAN
-    rows = whole(request, "rows", default=_ROWS, least=1, most=_MAX_POS) or _ROWS
+    rows = min(whole(request, "rows", default=_ROWS, least=1, most=_MAX_POS) or _ROWS, _MAX_ROWS)
     before_ms = _instant(request, "before")
     page = await ask(lambda: services.store.history.page(feeds, after, span=span, rows=rows, before_ms=before_ms))
     return _arrow(page.frame, {NEXT: str(page.after)})

@@ -13,9 +13,8 @@ from events.decode import Decoder
 from events.record import Act, EventBatch, Record
 from rules.arrays import NEVER, Ints
 from sinks.store.errors import StoreBusy
-from sinks.store.history import MAX_PAGE_ROWS, MAX_SPAN, Outline, Page
+from sinks.store.history import MAX_SPAN, Outline, Page
 
-_FIRST_SPAN = 100_000
 _FEWEST_ROWS = 200
 #: Events a step, as in a replay.
 _STEP_EVENTS = 20_000
@@ -24,7 +23,13 @@ _TICK_MS = 1_000
 
 
 class Source(Protocol):
-    """Where stored history is had from: the store itself, or the API of the system that holds it."""
+    """Where stored history is had from: the store itself, or the API of the system that holds it.
+
+    ``page_rows``: events of a page that it can well give.
+    """
+
+    @property
+    def page_rows(self) -> int: ...
 
     def outline(self, feeds: Collection[str], from_ms: int, to_ms: int) -> Outline: ...
     def page(
@@ -73,7 +78,7 @@ class Playback:
         yield from waiting
 
     def _pages(self, after: int, upto: int, before_ms: int | None) -> Iterator[Page]:
-        span, rows = _FIRST_SPAN, MAX_PAGE_ROWS
+        span = rows = self._source.page_rows
 
         def read(after: int, span: int) -> Page:
             nonlocal rows

@@ -17,7 +17,7 @@ from fengsui.layout import DataDirectory
 from fengsui.settings import Settings
 from fengsui.workbench.playback import Source
 from sinks.store.errors import StoreBusy
-from sinks.store.history import MAX_PAGE_ROWS, Outline, Page
+from sinks.store.history import Outline, Page
 from sinks.store.store import Store
 from streams.log.sqlite import SqliteLog
 
@@ -85,6 +85,9 @@ def _fill(store: Store, directory: DataDirectory) -> None:
 class RemoteHistory:
     """The API of the system that holds the directory: it only reads pages, the engine runs here."""
 
+    #: The system that answers has other things to do, and its memory is shared.
+    page_rows = 100_000
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
@@ -93,7 +96,7 @@ class RemoteHistory:
         return msgspec.json.decode(self._ask("/outline", wanted).body, type=Outline)
 
     def page(
-        self, feeds: Collection[str], after: int, *, span: int, rows: int = MAX_PAGE_ROWS, before_ms: int | None = None
+        self, feeds: Collection[str], after: int, *, span: int, rows: int = page_rows, before_ms: int | None = None
     ) -> Page:
         wanted = [("after", str(after)), ("span", str(span)), ("rows", str(rows))]
         wanted += [("feed", feed) for feed in sorted(feeds)]

@@ -17,15 +17,16 @@ from events.transition import RANK
 from sinks.store.conditions import Value, Where, between
 from sinks.store.connections import Connections
 
-#: Rows of a page at most: about 25 MB of usual events.
-MAX_PAGE_ROWS = 100_000
+#: Rows of a page at most: about 100 MB of usual events. The table lies by hour and subject, so that each page of an hour reads
+#: all of it: few large pages are faster where there are many events an hour.
+MAX_PAGE_ROWS = 400_000
 #: Positions of the log that one page may look over.
 MAX_SPAN = 50_000_000
 MAX_ACTS = 200_000
 MAX_ACTIVATIONS = 10_000
 #: A page whose events are unusually large is refused (StoreBusy): ask for fewer rows.
 _PAGE_SETTINGS = {
-    "max_result_bytes": 250_000_000,
+    "max_result_bytes": 400_000_000,
     "output_format_arrow_string_as_string": 1,
     # within one machine packing costs more than it saves
     "output_format_arrow_compression_method": "none",
@@ -95,6 +96,9 @@ class Page:
 
 class History:
     """Questions of a backtest. StoreError. ``clock``: where the log's clock stands after what is stored, 0 where that is not known."""
+
+    #: of a reader in this process
+    page_rows = MAX_PAGE_ROWS
 
     def __init__(self, connections: Connections, clock: Callable[[], int]) -> None:
         self._connections = connections
