@@ -27,6 +27,8 @@ from rules.yaml_source import Node, Scalar
 
 DEFAULT_UPDATE_MS: Final = 60_000
 DEFAULT_FORGET_MS: Final = 7 * DAY_MS
+#: With a baseline a quiet time is news in itself: days of none, and not a key that was never heard of.
+DEFAULT_BASELINE_FORGET_MS: Final = 90 * DAY_MS
 DEFAULT_MEMORY_MS: Final = 30 * DAY_MS
 DEFAULT_MAX_OPEN: Final = 500
 MAX_MAX_OPEN: Final = 100_000
@@ -92,7 +94,7 @@ def _read(reading: Reading) -> Rule | None:
     }
     reach = max((one.every_ms * (one.skip + one.last) for one in baseline), default=0)
     looks_back = [window.size_ms + reach if window else 0, *(values[name] or 0 for name in _LOOKS_BACK)]
-    values["forget_ms"] = _forget(reading, max(looks_back))
+    values["forget_ms"] = _forget(reading, kind, max(looks_back))
     expect = read_expect(reading, feed, by) if kind == "absent" else ()
     auto_resolve = read_auto_resolve(reading)
     domain = _domain(reading, feed)
@@ -253,11 +255,11 @@ def _clear_after(reading: Reading, window: Window | None) -> int | None:
     return window.size_ms if window else None
 
 
-def _forget(reading: Reading, looks_back_ms: int) -> int:
+def _forget(reading: Reading, kind: Kind, looks_back_ms: int) -> int:
     """A key must be remembered for as long as the rule looks back."""
     node = reading.scalar("forget")
     if node is None:
-        return max(DEFAULT_FORGET_MS, looks_back_ms)
+        return max(DEFAULT_BASELINE_FORGET_MS if kind == "baseline" else DEFAULT_FORGET_MS, looks_back_ms)
     forget = reading.duration_of("forget", node, least_ms=60_000)
     if forget < looks_back_ms:
         message = f"forget is shorter than the {format_duration(looks_back_ms)} that the rule looks back"
