@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -188,6 +189,8 @@ def test_rule_over_alerts(kept: Kept) -> None:
     """Its events are other alerts."""
     text = kept.why("t.over")
     assert "✓ 不同规则的个数不少于 2（rules = 2） → 成立" in text
+    assert re.search(r"窗口里参与计算的事件 [2-9] 个", text)
+    assert "规则 = “t.sequence”" in text or "规则 = “t.window”" in text
 
 
 def test_storm(kept: Kept) -> None:

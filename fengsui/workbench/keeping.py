@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from events.alert_events import transition_of
 from events.feeds import FeedCatalog
 from events.times import format_ms, parse_instant
 from events.transition import Evidence, Transition
@@ -24,6 +25,10 @@ Event = dict[str, Any]
 _PAGE = 1_000
 #: Events of one evidence that are looked through for the named ones.
 _MAX_PAGES = 20
+#: Alerts whose transitions are asked for one by one.
+_MAX_ALERTS = 50
+#: Fields of a key that alerts have, too.
+_SAME = ("region", "subject")
 
 
 class Kept(Protocol):
@@ -37,6 +42,9 @@ class Kept(Protocol):
 
     def evidence(self, evidence: Evidence) -> list[Event]:
         """The events that a transition names, and (some of) those of its key and time, oldest first."""
+
+    def transitions(self, evidence: Evidence) -> list[Transition]:
+        """Those that a transition of a rule over alerts names, and (some of) those of its key and time, in order."""
 
     def alerts(self, rule: str, subject: str | None) -> list[Transition]:
         """The newest alerts of a rule, as they now stand."""
@@ -62,6 +70,12 @@ class Stored:
         from_ms, to_ms = _span(evidence)
         found = self._store.evidence(evidence.feed, evidence.key, from_ms, to_ms, evidence.events, limit=_PAGE)
         return found.items
+
+    def transitions(self, evidence: Evidence) -> list[Transition]:
+        from_ms, to_ms = _span(evidence)
+        same = {name: str(evidence.key[name]) for name in _SAME if name in evidence.key}
+        named = {pair for pair in map(transition_of, evidence.events) if pair is not None}
+        return _ordered(self._store.transitions(from_ms, to_ms, named, limit=_PAGE, **same))
 
     def alerts(self, rule: str, subject: str | None) -> list[Transition]:
         return self._store.alerts(Filter(rule=rule, subject=subject, shadow=True, limit=_PAGE)).items
@@ -100,10 +114,24 @@ class Running:
             wanted["cursor"] = str(page["next"])
         return list(reversed(found))
 
+    def transitions(self, evidence: Evidence) -> list[Transition]:
+        from_ms, to_ms = _span(evidence)
+        wanted = {"from": format_ms(from_ms), "to": format_ms(to_ms + 1), "shadow": "1", "limit": str(_MAX_ALERTS)}
+        wanted |= {name: str(evidence.key[name]) for name in _SAME if name in evidence.key}
+        status, body = call(self._settings, "GET", f"/api/v1/alerts?{urlencode(wanted)}")
+        named = {pair for pair in map(transition_of, evidence.events) if pair is not None}
+        alerts = {one.alert for one in _transitions(_told(status, body).get("items"))} | {alert for alert, _ in named}
+        made = [one for alert in sorted(alerts) for one in self.alert(alert)]
+        return _ordered(one for one in made if (one.alert, one.n) in named or from_ms <= parse_instant(one.at) <= to_ms)
+
     def alerts(self, rule: str, subject: str | None) -> list[Transition]:
         wanted = {"rule": rule, "shadow": "1", "limit": str(_PAGE), **({"subject": subject} if subject else {})}
         status, body = call(self._settings, "GET", f"/api/v1/alerts?{urlencode(wanted)}")
         return _transitions(_told(status, body).get("items"))
+
+
+def _ordered(made: Iterable[Transition]) -> list[Transition]:
+    return sorted(made, key=lambda one: (parse_instant(one.at), one.seq, one.n))
 
 
 def _span(evidence: Evidence) -> tuple[int, int]:

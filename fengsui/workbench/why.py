@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from events.alert_events import event_of
 from events.feeds import ALERT_FEED
 from events.times import parse_instant
 from events.transition import Transition
@@ -60,6 +61,7 @@ class Why:
         language: Language,
         current: Rule | None,
     ) -> None:
+        self.ruleset = ruleset
         self.rule = rule
         self.current = current
         self.history = history
@@ -337,39 +339,16 @@ class Why:
     def _events(self, transition: Transition) -> list[Event]:
         if transition.evidence.feed != ALERT_FEED:
             return self.holder.evidence(transition.evidence)
+        named = set(transition.evidence.events)
+        unseen = {one.id for one in self.ruleset.rules if ALERT_FEED in one.feeds} - self.rule.named
         found = []
-        for name in transition.evidence.events:
-            alert, _, n = name.rpartition("/")
-            found += [_as_event(one) for one in self.holder.alert(alert) if str(one.n) == n]
+        for one in self.holder.transitions(transition.evidence):
+            event = event_of(one)
+            seen = one.rule not in unseen and (self.rule.mode == "shadow" or not one.shadow)
+            same = all(event.get(name) == given for name, given in transition.evidence.key.items())
+            if event["id"] in named or (seen and same):
+                found.append(event)
         return found
-
-
-def _as_event(transition: Transition) -> Event:
-    """A transition as rules over alerts see it."""
-    fields = (
-        "alert",
-        "rule",
-        "domain",
-        "severity",
-        "type",
-        "state",
-        "condition",
-        "reason",
-        "by",
-        "n",
-        "count",
-        "shadow",
-    )
-    shown = {name: getattr(transition, name) for name in fields}
-    return {
-        **shown,
-        "id": f"{transition.alert}/{transition.n}",
-        "feed": ALERT_FEED,
-        "source": "fengsui",
-        "time": transition.at,
-        "region": transition.region,
-        "subject": transition.subject,
-    }
 
 
 def _named(events: Sequence[Event], names: Sequence[str]) -> list[Event]:
