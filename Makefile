@@ -71,7 +71,7 @@ clean: ## take away what was built, but no data
 	@touch $@
 
 # The engine's inner loops, compiled once: else the first start would spend its first seconds on that.
-.venv/.warm: .venv/.runtime $(wildcard rules/*.py rules/kinds/*.py streams/*.py)
+.venv/.warm: .venv/.runtime $(wildcard events/*.py rules/*.py rules/kinds/*.py streams/*.py)
 	$(BIN)/python -m fengsui.warm
 	@touch $@
 

@@ -37,6 +37,8 @@ _POWERS = np.array([10.0**power for power in range(23)])
 _DAYS_BEFORE = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365], np.int64)
 #: A text up to this long stands in its view.
 _INLINE = 12
+#: Up to so many of a column are read one by one.
+_FEW_TEXTS = 2_000
 
 #: Eight bytes as one word, little end first.
 _U0, _U1, _U7, _U32, _U56 = (np.uint64(number) for number in (0, 1, 7, 32, 56))
@@ -535,6 +537,8 @@ def _series(field: Field, values: NDArray[Any], there: Bools | None, data: bytes
 
 
 def _texts(column: str, views: NDArray[np.uint64], there: Bools | None, data: bytes) -> pl.Series:
+    if len(views) < _FEW_TEXTS:
+        return pl.Series(column, _read_texts(views, there, data), dtype=pl.String)
     arrow = _arrow()
     valid = None
     if there is not None:
@@ -544,9 +548,19 @@ def _texts(column: str, views: NDArray[np.uint64], there: Bools | None, data: by
     return pl.Series(column, arrow.Array.from_buffers(arrow.string_view(), len(views), buffers))
 
 
+def _read_texts(views: NDArray[np.uint64], there: Bools | None, data: bytes) -> list[str | None]:
+    """A few texts, one by one."""
+    texts: list[str | None] = []
+    for row, view in enumerate(views):
+        length, begin = int(view[0] & _HALF), int(view[1] >> _U32)
+        text = view.tobytes()[4 : 4 + length] if length <= _INLINE else data[begin : begin + length]
+        texts.append(text.decode() if there is None or there[row] else None)
+    return texts
+
+
 @cache
 def _arrow() -> Any:
-    """Takes a while to import, which a few lines are not worth."""
+    """Takes a fifth of a second to import, which a few texts are not worth."""
     import pyarrow as pa  # type: ignore[import-untyped]
 
     return pa

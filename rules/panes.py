@@ -31,6 +31,18 @@ def _remember(codes: Any, regions: Any, lo: int, hi: int, out: Any) -> None:
             out[codes[i]] = regions[i]
 
 
+@njit
+def _number(place: Any, codes: Any) -> int:
+    """Number the entries that are not -1, rising; ``codes``: which they are. -> how many."""
+    found = 0
+    for code in range(len(place)):
+        if place[code] >= 0:
+            place[code] = found
+            codes[found] = code
+            found += 1
+    return found
+
+
 @dataclass(frozen=True)
 class Fired:
     """Windows that ended: one row a key and window, by end. ``values``: aggregates by key text."""
@@ -121,8 +133,10 @@ class PaneTable:
     def _take(self, stretch: Stretch, rows: Ints, fired: list[_Window]) -> None:
         codes = stretch.some(self._codes, rows)
         columns = self._inputs.read(stretch, rows)
-        self._open = self._inputs.grow(self._open, self._keys.size)
-        self._regions = grown(self._regions, self._keys.size, -1)
+        size = self._keys.size
+        if any(len(array) < size for array in (*self._open.values(), self._regions)):
+            self._open = self._inputs.grow(self._open, size)
+            self._regions = grown(self._regions, size, -1)
         regions = stretch.some(REGION, rows) if REGION in stretch.columns else None
         for start, lo, hi in self._cut(stretch.some(TIME, rows)):
             if start != self._start:
@@ -173,11 +187,11 @@ class PaneTable:
         if len(panes) == 1:
             pane = panes[0]
             return _Window(end, pane.codes, pane.regions, pane.stats, samples.finish(pane.samples, pane.codes))
-        present = np.zeros(self._keys.size, np.bool_)
+        place = np.full(self._keys.size, -1, np.int64)
         for pane in panes:
-            present[pane.codes] = True
-        codes = np.flatnonzero(present)
-        place = np.cumsum(present) - 1
+            place[pane.codes] = 0
+        codes = np.empty(sum(len(pane.codes) for pane in panes), np.int64)
+        codes = codes[: _number(place, codes)]
         regions = np.full(len(codes), -1, np.int64)
         stats = self._inputs.empty(len(codes))
         for pane in panes:
