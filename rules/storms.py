@@ -109,7 +109,7 @@ class Storms:
         """A step of an alert that was folded."""
         state = self._of[step.rule]
         if step.type != "closed":
-            if state.storm is not None and step.type == "escalated":
+            if state.storm is not None and step.alert in state.open and step.type == "escalated":
                 self._tell(state, step)
             return
         self._book.unfold(step.alert)

@@ -227,7 +227,5 @@ def _difference(played: Play, index: int, want: Any, got: Any) -> str:
             "before it:",
             *before[-8:],
             repr(played.case),
-            "log:",
-            *[f"{pos}: {body if not isinstance(body, int) else 'event ' + str(body)}" for pos, body in played.log],
         ]
     )

@@ -90,6 +90,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.alerts: dict[str, Alert] = {}
+        self._names: set[str] = set()
         self._told: list[tuple[Alert, Told]] = []
 
     def open(
@@ -102,14 +103,21 @@ class Ledger:
         events: tuple[str, ...],
         place: Place,
     ) -> Alert | None:
+        """A new alert that is told, or None."""
+        alert = self.name(rule, key, at, severity)
+        if alert is not None:
+            alert.show(severity, measures, events, place)
+            self.tell(alert, "opened", at)
+        return alert
+
+    def name(self, rule: RefRule, key: dict[str, Any], at: int, severity: str) -> Alert | None:
         """A new alert, or None: openings of one key in one millisecond are one."""
         name = alert_id(rule.id, key, at)
-        if name in self.alerts:
+        if name in self._names:
             return None
-        alert = Alert(name, rule, key, at, severity, measures=measures, events=events, place=place)
-        self.alerts[name] = alert
-        self.tell(alert, "opened", at)
-        return alert
+        self._names.add(name)
+        self.alerts[name] = Alert(name, rule, key, at, severity)
+        return self.alerts[name]
 
     def tell(self, alert: Alert, kind: str, at: int, **more: Any) -> None:
         self._told.append((alert, alert.tell(kind, at, **more)))

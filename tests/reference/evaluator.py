@@ -154,10 +154,9 @@ class Reference:
         if alert is None:
             self.refused.append(act["id"])
         elif ends:
-            storm = self.storms.of(alert)
-            for over in [alert] if storm is None else self.storms.end(storm):
-                for running in self.running:
-                    running.resolved(over)
+            self.storms.end(alert)
+            for running in self.running:
+                running.resolved(alert)
 
 
 def make(rule: RefRule, home: Reference) -> Running:

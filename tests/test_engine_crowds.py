@@ -1,0 +1,77 @@
+"""The engine against the reference over cases from seeds: many small ones, and a few of thousands of events.
+
+They are cheaper to draw than those of ``test_engine_properties.py``, and bigger: what rules share, what grows, is forgotten or
+compacted shows only there. A failure prints its seed, the command that plays it again, and the case with all left out that it
+fails without.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.playing import compare, play, records, run, steps
+from tests.shrinking import shrunken
+from tests.strategies.case import Case
+from tests.strategies.crowd import crowd
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+#: Plays one case again, whichever test it failed in.
+SEED = os.environ.get("FENGSUI_SEED")
+CASES = int(os.environ.get("FENGSUI_CROWDS") or (7000 if NIGHTLY else 100))
+STRETCHES = 20
+
+
+def check(case: Case, seed: int) -> None:
+    """Cut and restarted here and there; ``seed`` says where."""
+    cut = random.Random(seed)
+    played = play(case)
+    calls = steps(records(played, cut, likely=cut.choice([0.0, 0.02, 0.3])), cut)
+    compare(played, run(played, calls, restart=cut if seed % 2 else None))
+
+
+def check_seed(seed: int, *, large: bool) -> None:
+    case = crowd(seed, large=large)
+    try:
+        check(case, seed)
+    except Exception as error:
+        kind = type(error)
+        small = shrunken(case, lambda other: _fails(other, seed, kind))
+        again = f"FENGSUI_SEED={seed} python -m pytest tests/test_engine_crowds.py -k {'large' if large else 'small'}"
+        print(f"seed {seed}; to play it again: {again}\n{small!r}")
+        check(small, seed)
+        raise
+
+
+def _fails(case: Case, seed: int, kind: type[Exception]) -> bool:
+    try:
+        check(case, seed)
+    except kind:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+def seeds(stretch: int, count: int) -> list[int]:
+    """`make test` is the same every time; a longer look goes where none was before."""
+    if SEED is not None:
+        return [int(SEED)] if stretch == 0 else []
+    begin = random.SystemRandom().randrange(2**40) if NIGHTLY else 1_000 * stretch
+    return list(range(begin, begin + count))
+
+
+@pytest.mark.parametrize("stretch", range(STRETCHES))
+def test_small_cases_from_seeds(stretch: int) -> None:
+    """Every transition of a few rules over a hundred events is that of the reference."""
+    for seed in seeds(stretch, CASES // STRETCHES):
+        check_seed(seed, large=False)
+
+
+@pytest.mark.parametrize("stretch", range(STRETCHES if NIGHTLY else 1))
+def test_large_cases_from_seeds(stretch: int) -> None:
+    """So is every one of a score of rules over thousands of events of dozens of keys."""
+    for seed in seeds(stretch, max(CASES // STRETCHES // 30, 3)):
+        check_seed(seed, large=True)
