@@ -32,9 +32,9 @@ def event_id(alert: str, n: int) -> str:
     return f"{alert}/{n}"
 
 
-def frame_of(transitions: Sequence[Transition], levels: Mapping[str, int]) -> pl.DataFrame:
-    """One row a transition, in their order. ``levels``: of the rules over alerts, by id."""
-    rows = [_row(transition, levels.get(transition.rule, 0)) for transition in transitions]
+def frame_of(transitions: Sequence[Transition], levels: Mapping[tuple[str, str], int]) -> pl.DataFrame:
+    """One row a transition, in their order. ``levels``: of the rules over alerts, by id and version."""
+    rows = [_row(transition, levels.get((transition.rule, transition.version), 0)) for transition in transitions]
     return pl.DataFrame({name: [row.get(name) for row in rows] for name in _SCHEMA}, schema=_SCHEMA)
 
 

@@ -54,6 +54,7 @@ def _run(
     last_emit: Any,
     run_start: Any,
     opened: Any,
+    opened_late: Any,
     count: Any,
     owner: Any,
     last_row: Any,
@@ -95,6 +96,7 @@ def _run(
             rank[s] = 0
             run_start[s] = _NEVER
             opened[s] = _NEVER
+            opened_late[s] = _NEVER
             count[s] = 0
         if v > 0:
             if rank[s] > 0:
@@ -114,10 +116,12 @@ def _run(
                 if run_start[s] == _NEVER:
                     run_start[s] = t
                 # openings of one key in one millisecond are one
-                if t - run_start[s] >= hold and opened[s] != t:
+                if (hold == 0 or t - run_start[s] >= hold) and opened[s] != t and opened_late[s] != t:
                     rank[s] = v
-                    # a late event may open at an earlier time, and must not hide the newest opening
-                    opened[s] = max(opened[s], t)
+                    if stale:  # it must not hide the newest opening
+                        opened_late[s] = t
+                    else:
+                        opened[s] = t
                     last_true[s] = t
                     last_row[s] = i
                     last_emit[s] = t
@@ -190,7 +194,7 @@ class Episodes:
         self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
         self._times: dict[str, Ints] = {
             name: np.full(64, NEVER, np.int64)
-            for name in ("last_true", "last_emit", "run_start", "opened", "count", "owner", "last_row")
+            for name in ("last_true", "last_emit", "run_start", "opened", "opened_late", "count", "owner", "last_row")
         }
         self._free: Ints = np.zeros(64, np.int64)
         self._heap: Ints = np.zeros(2, np.int64)
@@ -231,6 +235,7 @@ class Episodes:
             times["last_emit"],
             times["run_start"],
             times["opened"],
+            times["opened_late"],
             times["count"],
             times["owner"],
             times["last_row"],
@@ -288,7 +293,8 @@ class Episodes:
         times["last_row"][:] = NEVER  # rows are those of one stretch
         # in arrival order an event of any age may come, and must still meet the instant of the last opening
         settled = before - _STALE_MS if self._in_arrival_order else before
-        over = (rank == 0) & (times["run_start"] == NEVER) & (times["opened"] < settled) & (times["owner"] != NEVER)
+        newest = np.maximum(times["opened"], times["opened_late"])
+        over = (rank == 0) & (times["run_start"] == NEVER) & (newest < settled) & (times["owner"] != NEVER)
         for slot in np.flatnonzero(over).tolist():
             self._release(slot)
         return changes
@@ -308,7 +314,8 @@ class Episodes:
             self._slots[code] = slot
             self._rank[slot] = 0
             self._times["owner"][slot] = code
-            self._times["run_start"][slot] = self._times["opened"][slot] = NEVER
+            for name in ("run_start", "opened", "opened_late"):
+                self._times[name][slot] = NEVER
             self._times["count"][slot] = 0
         self._times["opened"][slot] = max(self._times["opened"][slot], opened_ms)
 

@@ -41,12 +41,18 @@ class Engine:
     ``pos`` is the log position up to which everything has been taken; a snapshot covers the log to there.
     """
 
-    def __init__(self, ruleset: RuleSet, *, since: Mapping[str, int] | None = None) -> None:
-        """``since``: of an engine that is restored, when its rules came into force."""
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        *,
+        since: Mapping[str, int] | None = None,
+        levels: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """``since``, ``levels``: of an engine that is restored, what its program knew of when rules came, and of those that went."""
         self.pos = 0
         self._book = AlertBook()
         self._storms = Storms(self._book)
-        self._program = Program(ruleset, self._book, since)
+        self._program = Program(ruleset, self._book, since, levels=levels)
         self._marks = Watermarks(ruleset.catalog)
         self._frames = 0
         self._swept = NEVER
@@ -213,7 +219,7 @@ class Engine:
         ruleset = self.load(activation.bundle)
         old = self._program
         # before the first rules nothing waited
-        self._program = Program(ruleset, self._book, old.since, now=activation.pos if old.rules else 0)
+        self._program = Program(ruleset, self._book, old.since, activation.pos if old.rules else 0, old.levels)
         self._program.load(old.state())
         self._marks.catalog = ruleset.catalog
         still = {rule.id for rule in self._program.rules}
@@ -296,6 +302,7 @@ class Engine:
                 "marks": self._marks.state(),
                 "program": self._program.state(),
                 "since": self._program.since,
+                "levels": [[*rule, level] for rule, level in self._program.levels.items()],
                 "frames": self._frames,
                 "swept": self._swept,
                 "beginning": self._beginning,
@@ -308,7 +315,8 @@ class Engine:
     def restore(cls, data: bytes) -> Engine:
         """The engine as it was. SnapshotError where this version cannot read it: then rebuild from the log."""
         state = snapshot.unpack(data)
-        engine = cls(load_bundle(state["bundle"]), since=state["since"])
+        levels = {(rule, version): level for rule, version, level in state["levels"]}
+        engine = cls(load_bundle(state["bundle"]), since=state["since"], levels=levels)
         engine.pos = state["pos"]
         engine._book.load(state["book"])
         engine._marks.load(state["marks"])

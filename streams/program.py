@@ -33,6 +33,8 @@ from streams.release import Release
 
 #: How old an event may be that still meets the instant of an opening.
 _LATELY_MS = 86_400_000
+#: Rules over alerts that are gone and still remembered as such.
+_LEVELS_KEPT = 10_000
 
 
 @dataclass
@@ -111,7 +113,14 @@ class Lane:
 class Program:
     """``parts`` are all things with state, by a name that holds as long as their meaning does."""
 
-    def __init__(self, ruleset: RuleSet, book: AlertBook, since: Mapping[str, int] | None = None, now: int = 0) -> None:
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        book: AlertBook,
+        since: Mapping[str, int] | None = None,
+        now: int = 0,
+        levels: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
         """``since``: of the rules that were there before, the log position at which each came into force; of the others, ``now``."""
         self.ruleset = ruleset
         self.catalog: FeedCatalog = ruleset.catalog
@@ -129,9 +138,11 @@ class Program:
         self.forgotten = 0
         #: by level from 1 up: what reads alerts, and the sequences that do
         self.alert_lanes: dict[int, Lane] = {}
-        self.levels = {rule.id: rule.level for rule in self.rules if rule.level}
+        #: of rules over alerts by id and version, also of those that are gone: their alerts may still be told of
+        self.levels = dict(list((levels or {}).items())[-_LEVELS_KEPT:])
+        self.levels |= {(rule.id, rule.version): rule.level for rule in self.rules if rule.level}
         #: the feeds whose rules feed the alerts
-        self.alert_sources = sorted({feed for rule in self.rules if not rule.level for feed in rule.feeds})
+        self.alert_sources = sorted({feed for rule in self.rules for feed in rule.feeds} - {ALERT_FEED})
         rules = [seeing(rule) for rule in self.rules]
         for rule in rules:
             if rule.window is None:

@@ -132,3 +132,14 @@ def test_a_changed_rule_does_not_open_twice_at_one_instant() -> None:
     activate(line, {"a.yaml": HEAD + EACH.replace("orange", "red")}, 10)
     line.values((10, 20), (11, 20))
     assert told(line.made) == [("opened", 10), ("closed", 10), ("opened", 11)]
+
+
+def test_the_end_of_a_rule_over_alerts_is_seen_by_those_that_name_it() -> None:
+    """Also when it is gone by then: its alerts do not become those of an ordinary rule."""
+    up = EACH.replace("id: each", "id: up").replace("value > 10", "type = 'opened'")
+    above = HEAD.replace("feed: sensor", "feed: alert")
+    line = started({"a.yaml": HEAD + EACH, "b.yaml": above + up})
+    line.values((10, 20))
+    other = above + up.replace("id: up", "id: other").replace("'opened'", "'closed'")
+    told_ = activate(line, {"a.yaml": HEAD + EACH, "c.yaml": other}, 11)
+    assert told_ == [("up", "closed", "rule_removed")]

@@ -39,6 +39,13 @@ def test_openings_of_one_key_in_one_millisecond_are_one() -> None:
     assert told(line.made) == [("opened", 10), ("resolved", 10), ("opened", 8), ("resolved", 10), ("opened", 11)]
 
 
+def test_an_old_opening_over_again_is_no_run() -> None:
+    """A late event that opened before opens nothing; one that is older still opens all the same."""
+    line = Timeline(EACH)
+    line.values((10, 20), (11, 5), (10, 20), (9, 20))
+    assert told(line.made) == [("opened", 10), ("closed", 11), ("opened", 9)]
+
+
 def test_what_happens_to_an_alert_at_one_instant_stays_in_order() -> None:
     """Updates before and after an escalation, released together: ``n`` rises, so that the newest is what holds."""
     line = Timeline(

@@ -88,6 +88,19 @@ def test_the_watermark_of_the_alerts_is_the_least_of_the_feeds_with_rules() -> N
     assert of(line, "up") == [("opened", 60)]
 
 
+def test_a_feed_that_only_a_rule_over_alerts_reads_counts_too() -> None:
+    """What that rule says is itself part of the alerts, and comes no sooner than its feeds."""
+    line = Timeline(
+        GAS,
+        "id: up\nfeed: alert\nwindow: {tumbling: 1m}\nmeasure: {n: count(*)}\nwhen: n >= 1\nseverity: red",
+        "id: mixed\nwithin: 1h\nsequence: [{feed: alert}, {feed: complaint}]\nseverity: red",
+    )
+    line.values((0, 20), (65, 20))
+    assert of(line, "up") == []
+    line.tick(120)
+    assert of(line, "up") == [("opened", 60)]
+
+
 def test_a_rule_over_alerts_sees_another_only_if_it_names_it() -> None:
     """And never its own."""
     first = "id: first\nfeed: alert\nwhen: type = 'opened'\nseverity: red"

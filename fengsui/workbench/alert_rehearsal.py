@@ -39,7 +39,7 @@ def rehearse_over_alerts(
     marks = engine.watermarks()
     rehearsal = rehearsal_of(made, rule)
     seen = [one for one in made if one.rule != rule.id and not one.rule.endswith(PROBE)]
-    frame = frame_of(seen, {one.id: one.level for one in played}).drop(LEVEL)
+    frame = frame_of(seen, {}).drop(LEVEL)
     rows = frame.with_columns(
         pl.lit(value=False).alias(LATE), pl.int_range(pl.len()).alias(POS), pl.lit(None, pl.Int64).alias(RECEIPT)
     )

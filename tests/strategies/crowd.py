@@ -67,7 +67,7 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
         "domain": "testing",
     }
     draft = Draft(head | draft.spec, replace(draft.rule, id=head["id"]))
-    if by and draft.rule.kind != "sequence":
+    if by and draft.rule.kind != "sequence" and not set(by) & set(draft.rule.new):
         draft = draft.having({"by": by}, by=tuple(by))
     if where and draft.rule.kind != "sequence":
         draft = draft.having({"where": sql(where)}, where=condition(where))
