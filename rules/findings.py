@@ -47,40 +47,55 @@ class Judge:
         self.zone_ms = offset_of(str(ruleset.bundle.get("zone")))
         self._setting = Setting(ruleset.catalog, self.zone_ms, Tables(read_from(texts)))
         self._rule = rule
+        self._known: dict[tuple[str, str], tuple[Scope, Part]] = {}
 
     def over_event(self, condition: Expr, feed: str, event: Mapping[str, Any]) -> Finding:
         """A ``where``, or a condition of kind each, over an event's fields as they came."""
-        return self._judged(condition, event_scope(self._setting, feed), event)
-
-    def over_measures(self, condition: Expr, values: Mapping[str, Any]) -> Finding:
-        """A condition over the measures of a window and the fields of its key."""
-        return self._judged(condition, self._window_scope(), values)
+        scope, part = self._taken_apart(condition, feed)
+        return _found(part, _rows(scope, part, [event]))
 
     def judged(self, condition: Expr, values: Mapping[str, Any]) -> Finding:
-        """``when``, ``clear`` or a rung, over what the rule's kind reads."""
-        if self._rule.window is not None:
-            return self.over_measures(condition, values)
-        return self.over_event(condition, self._rule.feed, values)
+        """``when``, ``clear`` or a rung, over what the rule's kind reads: measures and the key, or an event's fields."""
+        scope, part = self._taken_apart(condition, self._own)
+        return _found(part, _rows(scope, part, [values]))
 
     def holding(self, condition: Expr | None, feed: str, events: Sequence[Mapping[str, Any]]) -> list[bool]:
         """For each of many events, whether the condition holds."""
-        if condition is None or not events:
-            return [True] * len(events)
-        scope = event_scope(self._setting, feed)
-        part = taken_apart(condition.text, scope, zone_ms=self.zone_ms)
-        found = _rows(scope, events).select(part.expr.expr.alias("out"))["out"]
-        return [holds is True for holds in found]
+        return self._holding(condition, feed, events)
+
+    def truths(self, condition: Expr | None, values: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """For each of many evaluations, whether a condition over what the rule's kind reads holds."""
+        return self._holding(condition, self._own, values)
 
     def nearest_to_holding(self, condition: Expr, feed: str, events: Sequence[Event]) -> Event:
         """Of some events the one for which the most parts of a condition hold; of several the first."""
-        scope = event_scope(self._setting, feed)
-        leaves = list(taken_apart(condition.text, scope, zone_ms=self.zone_ms).leaves())
-        rows = _rows(scope, events)
+        scope, part = self._taken_apart(condition, feed)
+        rows = _rows(scope, part, events)
         held = [
-            rows.select(leaf.expr.expr.fill_null(value=False).cast(pl.Int64).alias("out"))["out"] for leaf in leaves
+            rows.select(leaf.expr.expr.fill_null(value=False).cast(pl.Int64).alias("out"))["out"]
+            for leaf in part.leaves()
         ]
         scores = [sum(column) for column in zip(*held, strict=True)]
         return events[scores.index(max(scores))]
+
+    @property
+    def _own(self) -> str:
+        """The feed whose fields the rule's conditions read; empty for measures."""
+        return "" if self._rule.window is not None else self._rule.feed
+
+    def _holding(self, condition: Expr | None, feed: str, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+        if condition is None or not rows:
+            return [True] * len(rows)
+        scope, part = self._taken_apart(condition, feed)
+        found = _rows(scope, part, rows).select(part.expr.expr.alias("out"))["out"]
+        return [holds is True for holds in found]
+
+    def _taken_apart(self, condition: Expr, feed: str) -> tuple[Scope, Part]:
+        name = (condition.text, feed)
+        if name not in self._known:
+            scope = event_scope(self._setting, feed) if feed else self._window_scope()
+            self._known[name] = scope, taken_apart(condition.text, scope, zone_ms=self.zone_ms)
+        return self._known[name]
 
     def _window_scope(self) -> Scope:
         catalog, rule = self._setting.catalog, self._rule
@@ -89,18 +104,18 @@ class Judge:
         types |= {measure.name: measure.expr.type for measure in measures}
         return Scope(types, "the window", tables=self._setting.tables)
 
-    def _judged(self, condition: Expr, scope: Scope, values: Mapping[str, Any]) -> Finding:
-        part = taken_apart(condition.text, scope, zone_ms=self.zone_ms)
-        return _found(part, _rows(scope, [values]))
 
-
-def _rows(scope: Scope, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows with the columns of a scope; what is not there, or of another type, is null."""
+def _rows(scope: Scope, part: Part, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows with the columns that a condition reads; what is not there, or of another type, is null."""
+    read = [name for name in scope.types if scope.column(name) in part.expr.fields]
     columns = {
-        scope.column(name): pl.Series([_typed(row.get(name), type_) for row in rows], dtype=DTYPES[type_])
-        for name, type_ in scope.types.items()
+        scope.column(name): pl.Series(
+            [_typed(row.get(name), scope.types[name]) for row in rows], dtype=DTYPES[scope.types[name]]
+        )
+        for name in read
     }
-    return pl.DataFrame(columns)
+    # a condition that reads nothing is as long as its frame
+    return pl.DataFrame(columns or {" ": [None] * len(rows)})
 
 
 def _typed(value: Any, type_: Type) -> Any:

@@ -133,7 +133,7 @@ class Evaluations:
                 "The condition held, but no severity of the ladder did.",
             )
             return Reason("rungs", text, (head, Line(self._say("报警条件：", "Condition:"), tuple(parts)), ladder))
-        held = self._held_since(evaluation, rehearsal.evaluations)
+        held, around = self._run(evaluation, rehearsal.evaluations)
         if rule.hold_ms and not opened and evaluation.at_ms - held < rule.hold_ms:
             lasted, hold = answer.time(evaluation.at_ms - held), answer.time(rule.hold_ms)
             text = self._say(
@@ -143,7 +143,11 @@ class Evaluations:
             return Reason(
                 "hold",
                 text,
-                (head, Line(self._say("报警条件：", "Condition:"), tuple(parts)), *self._break(held, rehearsal)),
+                (
+                    head,
+                    Line(self._say("报警条件：", "Condition:"), tuple(parts)),
+                    *(self._break(*one) for one in around),
+                ),
             )
         return self._would(evaluation, rehearsal, head, parts)
 
@@ -197,44 +201,38 @@ class Evaluations:
         )
         return Line(self._say(f"窗口：{span}", f"Window: {span}"))
 
-    def _held_since(self, evaluation: Evaluation, evaluations: Sequence[Evaluation]) -> int:
-        """The first of the unbroken run of true evaluations that ends with this one."""
-        since = evaluation.at_ms
-        for one in reversed([one for one in evaluations if one.at_ms <= evaluation.at_ms]):
-            if not self._true(one):
-                break
-            since = one.at_ms
-        return since
+    def _true(self, evaluations: Sequence[Evaluation]) -> list[bool]:
+        """Which of them held: ``when`` did, and ``clear`` did not."""
+        values = [one.values for one in evaluations]
+        held = self.answer.judge.truths(self.rule.when, values)
+        if self.rule.clear is None:
+            return held
+        cleared = self.answer.judge.truths(self.rule.clear, values)
+        return [when and not clear for when, clear in zip(held, cleared, strict=True)]
 
-    def _true(self, evaluation: Evaluation) -> bool:
-        rule, values = self.rule, self._values(evaluation)
-        assert rule.when is not None
-        if rule.clear is not None and self.answer.judge.judged(rule.clear, values).holds:
-            return False
-        return self.answer.judge.judged(rule.when, values).holds is True
+    def _run(
+        self, evaluation: Evaluation, evaluations: Sequence[Evaluation]
+    ) -> tuple[int, list[tuple[str, str, Evaluation]]]:
+        """Since when it held without a break up to this one; and the false evaluations around that run, with what to call them."""
+        true = self._true(evaluations)
+        place = evaluations.index(evaluation)
+        first = last = place
+        while first > 0 and true[first - 1]:
+            first -= 1
+        while last + 1 < len(evaluations) and true[last + 1]:
+            last += 1
+        around: list[tuple[str, str, Evaluation]] = []
+        if first > 0:
+            around.append(("之前一次不成立", "Before, it did not hold", evaluations[first - 1]))
+        if last + 1 < len(evaluations):
+            around.append(("后来不再成立", "Then it did not hold any more", evaluations[last + 1]))
+        return evaluations[first].at_ms, around
 
-    def _break(self, since: int, rehearsal: Rehearsal) -> list[Line]:
-        """The false evaluation before the run, or the one after it."""
-        around = [one for one in rehearsal.evaluations if not self._true(one)]
-        before = [one for one in around if one.at_ms < since]
-        after = [one for one in around if one.at_ms > since]
-        lines = []
-        for one, zh, en in (
-            (before[-1:], "之前一次不成立", "Before, it did not hold"),
-            (after[:1], "后来不再成立", "Then it did not hold any more"),
-        ):
-            if one:
-                assert self.rule.when is not None
-                _, parts = self.answer.judged(self.rule.when, self._values(one[0]))
-                lines.append(
-                    Line(
-                        self._say(
-                            f"{zh}（{self.answer.at(one[0].at_ms)}）：", f"{en} ({self.answer.at(one[0].at_ms)}):"
-                        ),
-                        tuple(parts),
-                    )
-                )
-        return lines
+    def _break(self, zh: str, en: str, evaluation: Evaluation) -> Line:
+        assert self.rule.when is not None
+        at = self.answer.at(evaluation.at_ms)
+        _, parts = self.answer.judged(self.rule.when, self._values(evaluation))
+        return Line(self._say(f"{zh}（{at}）：", f"{en} ({at}):"), tuple(parts))
 
     def _would(self, evaluation: Evaluation, rehearsal: Rehearsal, head: Line, parts: Sequence[str]) -> Reason:
         standing = covering(rehearsal.transitions, evaluation.at_ms)
