@@ -105,7 +105,7 @@ def _rule(mix: str, i: int) -> str:
         "hopping": f"window: {{hopping: {5 * minutes}m, every: {minutes}m}}\n    measure: {{n: count(*)}}\n"
         f"    when: n > {10 + 10 * minutes + turn}\n    severity: yellow",
         "sliding": f"window: {{sliding: {5 * minutes}m}}\n    measure: {{high: max(value)}}\n"
-        f"    when: high > {300 + step}\n    severity: orange",
+        f"    when: high > {500 + step}\n    severity: orange",
         "spread": f"window: {{tumbling: {5 * minutes}m}}\n    measure: {{spread: stddev(value)}}\n"
         f"    when: spread > {150 + step}\n    severity: yellow",
     }[kind]

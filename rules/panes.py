@@ -32,6 +32,18 @@ def _remember(codes: Any, regions: Any, lo: int, hi: int, out: Any) -> None:
 
 
 @njit
+def _present(n: Any, codes: Any) -> int:
+    """Which entries are not 0, rising. -> how many."""
+    found = 0
+    for code in range(len(n)):
+        codes[found] = code
+        found += n[code] > 0
+        if found == len(codes):
+            break
+    return found
+
+
+@njit
 def _number(place: Any, codes: Any) -> int:
     """Number the entries that are not -1, rising; ``codes``: which they are. -> how many."""
     found = 0
@@ -153,14 +165,17 @@ class PaneTable:
         lo = 0
         while lo < len(time):
             start = (int(time[lo]) - self._offset) // self._pane * self._pane + self._offset
-            hi = int(np.searchsorted(time, start + self._pane, side="left"))
+            end = start + self._pane
+            hi = len(time) if time[-1] < end else int(time.searchsorted(end))
             yield start, lo, hi
             lo = hi
 
     def _close(self) -> None:
         if self._start is None:
             return
-        codes = np.flatnonzero(self._open["n"])
+        n = self._open["n"]
+        codes = np.empty(len(n), np.int64)
+        codes = codes[: _present(n, codes)].copy()
         stats = self._inputs.drain(self._open, codes)
         self._closed.append(_Pane(self._start, codes, self._regions[codes], stats, self._inputs.samples.close()))
         self._start = None
