@@ -15,6 +15,8 @@ from rules.arrays import NEVER, Ints
 from sinks.store.errors import StoreBusy
 from sinks.store.history import MAX_SPAN, Outline, Page
 
+#: The first page is small, so that the engine has something to do soon; each later one may be twice as large.
+_FIRST_ROWS = 50_000
 _FEWEST_ROWS = 200
 #: Events a step, as in a replay.
 _STEP_EVENTS = 20_000
@@ -78,10 +80,11 @@ class Playback:
         yield from waiting
 
     def _pages(self, after: int, upto: int, before_ms: int | None) -> Iterator[Page]:
-        span = rows = self._source.page_rows
+        most = self._source.page_rows
+        span = rows = min(_FIRST_ROWS, most)
 
         def read(after: int, span: int) -> Page:
-            nonlocal rows
+            nonlocal rows, most
             while True:
                 try:
                     return self._source.page(
@@ -90,7 +93,7 @@ class Playback:
                 except StoreBusy:  # unusually large events, perhaps
                     if rows <= _FEWEST_ROWS:
                         raise
-                    rows = max(_FEWEST_ROWS, rows // 8)
+                    rows = most = max(_FEWEST_ROWS, rows // 8)
 
         if after >= upto:
             return
@@ -100,9 +103,10 @@ class Playback:
                 page = coming.result()
                 if len(page.frame) >= rows:  # what was looked at beyond them was for nothing
                     span = max(page.after - reached, _FEWEST_ROWS)
-                elif len(page.frame) * 4 < rows:
-                    span = min(span * 3, MAX_SPAN)
-                reached = page.after
+                grown = min(rows * 2, most)
+                sparse = len(page.frame) * 4 < grown
+                span = min(span * 3 if sparse else span * grown // rows, MAX_SPAN)
+                rows, reached = grown, page.after
                 if page.after >= upto:
                     yield page
                     return
