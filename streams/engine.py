@@ -16,7 +16,7 @@ from rules.book import AlertBook, Outcome, Step, place_of
 from rules.kinds.runtime import Runtime
 from rules.kinds.window import Panel
 from rules.load import load_bundle
-from rules.model import RuleSet
+from rules.model import Rule, RuleSet
 from rules.panes import PaneTable
 from rules.sessions import SessionTable
 from rules.sliding import SlidingTable
@@ -117,6 +117,8 @@ class Engine:
                         np.array([self._marks.greatest if at_ms is None else at_ms], np.int64),
                         Halt,
                     )
+                    told = self._storms.finish(pos, self._marks.clock)
+                    self._made = sorted([*self._made, *told], key=place_of)
                 case Act():
                     self._act(record)
                 case Activation():
@@ -246,14 +248,22 @@ class Engine:
     def _pass_on(self, pos: Ints, mark_of: MarkOf) -> None:
         """Take the steps of alerts that came of the records at ``pos``; rules over alerts see them, level by level."""
         program = self._program
-        made = self._storms.pass_on(self._book.harvest())
+        # never back, also where a new rule set brings a feed that lags
+        wm = np.full(len(pos), self._alert_mark, np.int64)
+        if program.alert_lanes and program.alert_sources:
+            np.maximum(wm, _least(program.alert_sources, mark_of), out=wm)
+
+        def passed(rule: Rule, at_ms: int) -> int | None:
+            if not rule.feeds <= set(program.catalog.readable):
+                return None  # it is gone, and its feed with it
+            marks = _least(sorted(rule.feeds), lambda feed: wm if feed == ALERT_FEED else mark_of(feed))
+            index = int(np.searchsorted(marks, at_ms, side="right"))
+            return int(pos[index]) if index < len(pos) else None
+
+        made = self._storms.pass_on(self._book.harvest(), passed, level=0)
         self._made += made
         if not program.alert_lanes:
             return
-        # never back, also where a new rule set brings a feed that lags
-        wm = np.full(len(pos), self._alert_mark, np.int64)
-        if program.alert_sources:
-            np.maximum(wm, _least(program.alert_sources, mark_of), out=wm)
         passage = Passage(pos, wm)
         for level, lane in sorted(program.alert_lanes.items()):
             arrived, on_time = self._arrived(lane, made, passage)
@@ -264,7 +274,7 @@ class Engine:
                         sequence.arrive(ALERT_FEED, arrived, on_time, pos[arrived.cause], numbered=True)
                     others = [feed for feed in feeds if feed != ALERT_FEED]
                     sequence.release(Passage(pos, np.minimum(wm, _least(others, mark_of)) if others else wm))
-            more = self._storms.pass_on(self._book.harvest())
+            more = self._storms.pass_on(self._book.harvest(), passed, level=level)
             if more:
                 made = sorted([*made, *more], key=place_of)
                 self._made = sorted([*self._made, *more], key=place_of)

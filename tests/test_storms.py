@@ -25,8 +25,8 @@ def test_openings_beyond_max_open_are_folded_and_counted():
     line = Timeline(RULE + "max_open: 2")
     readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11), (3, "d", 111), (4, "c", 1), (5, "d", 1))
     assert [t.key["subject"] for t in line.made if "subject" in t.key] == ["a", "b"]
-    assert storms(line) == [("opened", 2, 1, 1), ("escalated", 3, 2, 2), ("closed", 5, 2, 0)]
-    assert [t.severity for t in line.made if "storm" in t.key] == ["orange", "red", "red"]
+    assert storms(line) == [("opened", 2, 1, 1), ("escalated", 3, 2, 2), ("updated", 4, 2, 1), ("closed", 5, 2, 0)]
+    assert [t.severity for t in line.made if "storm" in t.key] == ["orange", "red", "red", "red"]
     assert line.made[-1].measures["keys"] == ['{"subject":"c"}', '{"subject":"d"}']
 
 
@@ -36,6 +36,34 @@ def test_room_that_is_free_again_is_used():
     readings(line, (0, "a", 11), (1, "b", 11), (2, "a", 1), (3, "b", 12), (4, "c", 11))
     assert [t.key["subject"] for t in line.made if t.type == "opened" and "subject" in t.key] == ["a", "c"]
     assert storms(line) == [("opened", 1, 1, 1)]
+
+
+def test_what_is_folded_at_one_instant_is_told_at_once():
+    """A window that ends for a thousand keys opens one storm, with its whole count."""
+    line = Timeline(
+        "id: r\nfeed: sensor\nwindow: {tumbling: 10s}\nmeasure: {n: count(*)}\nwhen: n > 0\nseverity: red\nmax_open: 10"
+    )
+    readings(line, *[(1, f"s{i}", 1) for i in range(1000)])
+    line.tick(100)
+    assert storms(line) == [("opened", 10, 990, 990), ("closed", 20, 990, 0)]
+
+
+def test_a_count_is_never_older_than_update_every():
+    """Where a burst stops, what is not told yet is told when the next update may come; at the end of a replay at once."""
+    slow = RULE.replace("update_every: 0s", "update_every: 30s") + "max_open: 1"
+    line = Timeline(slow)
+    readings(line, (0, "a", 11), *[(1 + i / 100, f"s{i}", 11) for i in range(38)])
+    assert storms(line) == [("opened", 1, 1, 1)]
+    line.tick(31 + 65)
+    assert storms(line) == [("opened", 1, 1, 1)]  # the watermark has not passed it
+    line.tick(31 + 65.001)
+    assert storms(line) == [("opened", 1, 1, 1), ("updated", 31, 38, 38)]
+    line.tick(1000)
+    assert len(storms(line)) == 2
+    line = Timeline(slow)
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11))
+    line.end()
+    assert storms(line) == [("opened", 1, 1, 1), ("updated", 2, 2, 2)]
 
 
 def test_openings_beyond_max_rate_are_folded():

@@ -64,7 +64,11 @@ class Reference:
             self._activate(*body)
         else:
             self._act(body)
-        told = self.storms.pass_on(self.ledger.take())
+
+        def mark(rule: RefRule) -> int:
+            return self.marks.least(rule.feeds)
+
+        told = self.storms.pass_on(self.ledger.take(), mark)
         for level in sorted({running.rule.level for running in self.running}):
             same = [running for running in self.running if running.rule.level == level]
             # What the rules below told in this record arrives after the record itself.
@@ -75,7 +79,9 @@ class Reference:
                     if sees(running.rule, alert):
                         running.arrive(self.visible(as_event(one)), late=one["at"] < alerts_before)
                 running.advance(self.marks.least(running.rule.feeds))
-            told = _merged(told, self.storms.pass_on(self.ledger.take()))
+            told = _merged(told, self.storms.pass_on(self.ledger.take(), mark, level))
+        if what == "end":
+            told = _merged(told, self.storms.finish(self.marks.clock))
         if any(ALERT in running.rule.feeds for running in self.running):
             self._count_late([(ALERT, SOURCE) for _, one in told if one["at"] < alerts_before])
         return [one | {"cause": pos} for _, one in told]
