@@ -131,6 +131,15 @@ def _server(command: F) -> F:
     return command
 
 
+def _context(command: F) -> F:
+    return click.option(
+        "--rules",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="规则目录，默认文件所在的目录 · rules directory, by default the file's own",
+    )(command)
+
+
 def _span(command: F) -> F:
     for name, target, text in (
         ("--to", "until", "止（不含），默认历史的末尾 · not included; the end of the history by default"),
@@ -383,9 +392,15 @@ def rules_explain(
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @_span
 @_directory
-@_rules_option
+@_context
 @click.option("--store", metavar="URL", help="存储，默认数据目录里的 · the data directory's own by default")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="写出 JSON，- 为标准输出")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="写出 JSON，- 为标准输出 · as JSON; - is stdout",
+)
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="写出带图的网页 · with a picture"
 )
@@ -428,9 +443,15 @@ def rules_backtest(
 @click.option("--position", type=click.IntRange(1), metavar="K", help="调第几个数 · which number, by its place from 1")
 @_span
 @_directory
-@_rules_option
+@_context
 @click.option("--store", metavar="URL", help="存储，默认数据目录里的 · the data directory's own by default")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="写出 JSON，- 为标准输出")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="写出 JSON，- 为标准输出 · as JSON; - is stdout",
+)
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="写出带曲线的网页 · with the curve"
 )
