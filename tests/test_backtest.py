@@ -14,9 +14,16 @@ from typing import Any
 import httpx
 import pytest
 
+from events.feeds import FeedCatalog
+from events.times import MAX_MS, MIN_MS
+from fengsui.settings import Settings
+from fengsui.workbench.backtest import Span, backtest_store
 from fengsui.workbench.candidate import load_candidate
 from fengsui.workbench.matching import Counts, compare
 from fengsui.workbench.opening import Opening
+from fengsui.workbench.report import to_json
+from fengsui.workbench.stored import opened_history
+from rules.load import packs_directory
 from tests.running import alerts, environment, eventually, running
 
 FEEDS = """
@@ -308,3 +315,26 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         (2, "--from", [rule, "e.ndjson", "--from", "yesterday"]),
     ):
         assert said in command("rules", "backtest", *args, cwd=tmp_path, code=code).stderr
+
+
+@pytest.mark.nightly
+def test_the_demo_day_is_opened_again(tmp_path: Path) -> None:
+    """Every shipped rule over a generated day that a real system lived through: the same alerts, of the whole and of its end."""
+    data = tmp_path / "data"
+    with running("demo", data, "--speed", "3600") as demo, demo.client() as client:
+        summary = "/api/v1/board/summary"
+        eventually(lambda: client.get(summary).json()["alerts"]["unresolved"] >= 12, within_s=240)
+        assert demo.stop() == 0
+    opened = 0
+    with opened_history(Settings(data=data), FeedCatalog.builtin()) as (source, place):
+        newest_ms = source.outline(["sensor"], MIN_MS, MAX_MS).newest_ms
+        for file in sorted(packs_directory().rglob("*.yaml")):
+            if file.name.endswith(".test.yaml"):
+                continue
+            candidate = load_candidate(file, packs_directory(), zone="Asia/Shanghai")
+            for hours in (30, 2):
+                span = Span(newest_ms - hours * 3_600_000, newest_ms)
+                report = json.loads(to_json(backtest_store(candidate, source, place, span, zone="Asia/Shanghai")))
+                assert_same(report)
+                opened += sum(rule["counts"]["would"] for rule in report["rules"])
+    assert opened > 12
