@@ -237,12 +237,23 @@ class _Arena:
     def state(self) -> dict[str, Any]:
         lo, hi = self.oldest - self.base, self.total - self.base
         cells = {name: array[lo:hi] for name, array in self._cells.items()}
-        return {"oldest": self.oldest, "total": self.total, "cells": cells, "key": self._key, "back": self._back}
+        return {
+            "stats": list(self.stats),
+            "oldest": self.oldest,
+            "total": self.total,
+            "cells": cells,
+            "key": self._key,
+            "back": self._back,
+        }
 
-    def load(self, state: dict[str, Any]) -> None:
-        self.base = self.oldest = state["oldest"]
-        self.total = state["total"]
-        self._cells, self._key, self._back = state["cells"], state["key"], state["back"]
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> _Arena:
+        """With the statistics that it had then."""
+        arena = cls(tuple(state["stats"]))
+        arena.base = arena.oldest = state["oldest"]
+        arena.total = state["total"]
+        arena._cells, arena._key, arena._back = state["cells"], state["key"], state["back"]
+        return arena
 
 
 class _OrderedAggregates:
@@ -353,8 +364,10 @@ class SlidingTable:
 
     def load(self, state: dict[str, Any]) -> None:
         for column, saved in state["arenas"].items():
-            if column in self._arenas:
-                self._arenas[column].load(saved)
+            # A rule that is gone may have asked for more of the column: what is left of it stays where it is kept.
+            if column in self._inputs.stats:
+                self._arenas[column] = _Arena.of(saved)
+                self._exact.pop(column, None)
         for column, saved in state["ordered"].items():
             if column in self._ordered.windows:
                 self._ordered.windows[column].load(saved)

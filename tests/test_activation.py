@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from events.record import Activation
 from rules.load import load_rules
 from streams.engine import Engine
@@ -113,6 +115,41 @@ def test_a_changed_rule_begins_anew() -> None:
         ("mean", "opened", 60, 1),
         ("mean", "closed", 120, 1),
     ]
+
+
+@pytest.mark.parametrize("shape", ["tumbling: 1h", "hopping: 1h, every: 10s", "sliding: 1h", "session: 1h"])
+@pytest.mark.parametrize(
+    ("stays", "goes"),
+    [
+        ("stddev(value)", "sum(value)"),
+        ("max(value)", "avg(value)"),
+        ("median(value)", "'quantile(value, 0.1)'"),
+        ("count(distinct value)", "last(value)"),
+    ],
+)
+def test_a_rule_keeps_its_windows_when_one_beside_it_goes(shape: str, stays: str, goes: str) -> None:
+    """Whatever the other one asked of the same events, and also where the engine is restored in between."""
+
+    def rule(name: str, measure: str) -> str:
+        return HEAD + (
+            f"    id: {name}\n    window: {{{shape}}}\n    measure: {{x: {measure}}}\n    when: x > 0\n"
+            "    severity: red\n    update_every: 0s\n"
+        )
+
+    def shown(*, change: bool) -> list[tuple[str, str, object]]:
+        line = started({"a.yaml": rule("stays", stays), "b.yaml": rule("goes", goes)})
+        line.values((10, 20), (20, 31), (25, 3))
+        if change:
+            line.engine = Engine.restore(line.engine.snapshot())
+            activate(line, {"a.yaml": rule("stays", stays)}, 26)
+            line.engine = Engine.restore(line.engine.snapshot())
+        line.values((30, 7), (40, 9))
+        line.tick(20_000)
+        return [(m.type, m.at, m.measures) for m in line.made if m.rule == "stays"]
+
+    untouched = shown(change=False)
+    assert untouched
+    assert shown(change=True) == untouched
 
 
 def test_what_waited_while_a_rule_came_is_not_for_it() -> None:
