@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from events.feeds import CatalogError, FeedCatalog
 from rules.errors import RuleError, RuleErrors
@@ -69,9 +72,17 @@ def load_rules(
 
 
 def load_bundle(bundle: Mapping[str, object]) -> RuleSet:
-    """The rule set of an activation record. Raises RuleErrors, as a newer version may refuse what an older one took."""
+    """The rule set of an activation record. Raises RuleErrors, as a newer version may refuse what an older one took.
+
+    A log and its snapshots name the same few sets again and again, so the last ones are kept; nothing in them ever changes.
+    """
+    return _load_bundle(msgspec.json.encode(bundle, order="deterministic"))
+
+
+@functools.lru_cache(maxsize=4)
+def _load_bundle(text: bytes) -> RuleSet:
+    bundle = msgspec.json.decode(text)
     files, feeds, zone = bundle["files"], bundle.get("feeds"), bundle.get("zone", DEFAULT_ZONE)
-    assert isinstance(files, Mapping)
     catalog = FeedCatalog.parse(str(feeds)) if feeds is not None else FeedCatalog.builtin()
     return load_rules({str(name): str(text) for name, text in files.items()}, catalog, zone=str(zone))
 

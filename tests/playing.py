@@ -142,7 +142,7 @@ def run(played: Play, calls: list[list[Record]], *, restart: random.Random | Non
     engine = Engine(load_rules({}) if played.case.live else played.rulesets[0])
     outcome = Outcome()
     for call in calls:
-        if restart is not None and restart.random() < 0.5:
+        if restart is not None and restart.random() < 0.3:
             engine = Engine.restore(engine.snapshot())
         out = engine.step(call)
         outcome.transitions += out.transitions
