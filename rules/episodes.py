@@ -19,6 +19,8 @@ from rules.jit import njit
 OPEN, UPDATE, ESCALATE, CLOSE = 0, 1, 2, 3
 _NEVER = np.int64(NEVER)
 _STALE_MS = 86_400_000
+#: Openings of a key that a late event can be one of.
+_REMEMBERED = 8
 
 
 @njit
@@ -54,7 +56,7 @@ def _run(
     last_emit: Any,
     run_start: Any,
     opened: Any,
-    opened_late: Any,
+    ring: Any,
     count: Any,
     owner: Any,
     last_row: Any,
@@ -80,7 +82,7 @@ def _run(
                 emitted += 1
                 rank[s] = 0
                 run_start[s] = _NEVER
-        if stale and (v == 0 or hold > 0 or (s >= 0 and rank[s] > 0)):
+        if stale and (v == 0 or hold > 0 or (s >= 0 and (rank[s] > 0 or np.any(ring[s] == t)))):
             continue
         if s < 0:
             if v == 0:
@@ -96,7 +98,7 @@ def _run(
             rank[s] = 0
             run_start[s] = _NEVER
             opened[s] = _NEVER
-            opened_late[s] = _NEVER
+            ring[s] = _NEVER
             count[s] = 0
         if v > 0:
             if rank[s] > 0:
@@ -116,12 +118,13 @@ def _run(
                 if run_start[s] == _NEVER:
                     run_start[s] = t
                 # openings of one key in one millisecond are one
-                if (hold == 0 or t - run_start[s] >= hold) and opened[s] != t and opened_late[s] != t:
+                if (hold == 0 or t - run_start[s] >= hold) and opened[s] != t:
                     rank[s] = v
-                    if stale:  # it must not hide the newest opening
-                        opened_late[s] = t
-                    else:
-                        opened[s] = t
+                    # of late events any may be one that opened before
+                    opened[s] = max(opened[s], t)
+                    if in_arrival_order:
+                        ring[s, 1:] = ring[s, :-1].copy()
+                        ring[s, 0] = t
                     last_true[s] = t
                     last_row[s] = i
                     last_emit[s] = t
@@ -194,8 +197,10 @@ class Episodes:
         self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
         self._times: dict[str, Ints] = {
             name: np.full(64, NEVER, np.int64)
-            for name in ("last_true", "last_emit", "run_start", "opened", "opened_late", "count", "owner", "last_row")
+            for name in ("last_true", "last_emit", "run_start", "opened", "count", "owner", "last_row")
         }
+        #: the last openings of each slot, where events of any age may come
+        self._ring: Ints = np.full((64, _REMEMBERED if in_arrival_order else 0), NEVER, np.int64)
         self._free: Ints = np.zeros(64, np.int64)
         self._heap: Ints = np.zeros(2, np.int64)
 
@@ -235,7 +240,7 @@ class Episodes:
             times["last_emit"],
             times["run_start"],
             times["opened"],
-            times["opened_late"],
+            self._ring,
             times["count"],
             times["owner"],
             times["last_row"],
@@ -293,8 +298,7 @@ class Episodes:
         times["last_row"][:] = NEVER  # rows are those of one stretch
         # in arrival order an event of any age may come, and must still meet the instant of the last opening
         settled = before - _STALE_MS if self._in_arrival_order else before
-        newest = np.maximum(times["opened"], times["opened_late"])
-        over = (rank == 0) & (times["run_start"] == NEVER) & (newest < settled) & (times["owner"] != NEVER)
+        over = (rank == 0) & (times["run_start"] == NEVER) & (times["opened"] < settled) & (times["owner"] != NEVER)
         for slot in np.flatnonzero(over).tolist():
             self._release(slot)
         return changes
@@ -314,10 +318,12 @@ class Episodes:
             self._slots[code] = slot
             self._rank[slot] = 0
             self._times["owner"][slot] = code
-            for name in ("run_start", "opened", "opened_late"):
-                self._times[name][slot] = NEVER
+            self._times["run_start"][slot] = self._times["opened"][slot] = NEVER
+            self._ring[slot] = NEVER
             self._times["count"][slot] = 0
         self._times["opened"][slot] = max(self._times["opened"][slot], opened_ms)
+        if self._in_arrival_order:
+            self._ring[slot] = [opened_ms, *self._ring[slot, :-1]]
 
     def end(self, code: int) -> None:
         """A person resolved the key's alert: the next true evaluation opens a new one."""
@@ -360,6 +366,7 @@ class Episodes:
         self._rank = grown(self._rank, slots, 0)
         self._free = grown(self._free, slots, 0)
         self._times = {name: grown(array, slots, NEVER) for name, array in self._times.items()}
+        self._ring = grown(self._ring, slots, NEVER)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -368,6 +375,7 @@ class Episodes:
             "rank": self._rank,
             "free": self._free,
             "heap": self._heap,
+            "ring": self._ring,
             **self._times,
         }
 
@@ -376,3 +384,4 @@ class Episodes:
         self._slots = state["slots"]
         self._rank, self._free, self._heap = state["rank"], state["free"], state["heap"]
         self._times = {name: state[name] for name in self._times}
+        self._ring = state["ring"]

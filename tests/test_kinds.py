@@ -37,6 +37,8 @@ def test_openings_of_one_key_in_one_millisecond_are_one() -> None:
     assert line.values((8, 20)) == []
     assert told(line.values((8, 20), (11, 20))) == [("opened", 11)]
     assert told(line.made) == [("opened", 10), ("resolved", 10), ("opened", 8), ("resolved", 10), ("opened", 11)]
+    line.values((20, 1), (20, 20), (20, 1), (11, 20), (30, 20))
+    assert told(line.made)[5:] == [("closed", 20), ("opened", 20), ("closed", 20), ("opened", 30)]
 
 
 def test_an_old_opening_over_again_is_no_run() -> None:
