@@ -73,5 +73,5 @@ def test_small_cases_from_seeds(stretch: int) -> None:
 @pytest.mark.parametrize("stretch", range(STRETCHES if NIGHTLY else 1))
 def test_large_cases_from_seeds(stretch: int) -> None:
     """So is every one of a score of rules over thousands of events of dozens of keys."""
-    for seed in seeds(stretch, max(CASES // STRETCHES // 30, 3)):
+    for seed in seeds(stretch, max(CASES // STRETCHES // 100, 3)):
         check_seed(seed, large=True)
