@@ -8,8 +8,9 @@ comparisons of numbers are computed there in arrays, the rest by Polars, whose w
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from rules.model import Comparison, Expr, Operand
 from rules.plan import verdict
 
 Severity = tuple[tuple[str, Expr | None], ...]
+_MAX_INTEGER = 2.0**63
 _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     ">": np.greater,
     ">=": np.greater_equal,
@@ -32,13 +34,20 @@ _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class Sheet:
-    """Rows to be judged. ``ready``: columns that are there as arrays of floats already, NaN for null."""
+    """Rows to be judged. ``ready``: columns that are there as arrays already, NaN for null; ``integers``: those of whole numbers."""
 
-    def __init__(self, frame: Callable[[], pl.DataFrame], ready: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        frame: Callable[[], pl.DataFrame],
+        ready: Mapping[str, Floats] | None = None,
+        *,
+        integers: Collection[str] = (),
+    ) -> None:
         self._make = frame
         self._frame: pl.DataFrame | None = None
         self._columns: dict[str, pl.Series] = {}
         self._ready = {} if ready is None else ready
+        self._integers = integers
         self._numbers: dict[str, Floats] = {}
 
     @property
@@ -47,11 +56,18 @@ class Sheet:
             self._frame = self._make()
         return self._frame
 
-    def column(self, name: str) -> pl.Series:
+    def cell(self, name: str, row: int) -> Any:
+        """One value as a transition shows it."""
+        ready = self._ready.get(name)
+        if ready is not None:
+            value = float(ready[row])
+            if name not in self._integers:
+                return None if isnan(value) else value
+            return int(value) if abs(value) < _MAX_INTEGER else None
         found = self._columns.get(name)
         if found is None:
             found = self._columns[name] = self.frame.get_column(name)
-        return found
+        return found.item(row)
 
     def numbers(self, operand: Operand) -> Floats:
         """NaN for null."""
@@ -59,7 +75,7 @@ class Sheet:
         if found is None:
             ready = None if operand.column is None else self._ready.get(operand.column)
             if ready is not None:
-                found = ready.astype(np.float64, copy=False)
+                found = ready
             else:
                 found = self.frame.select(operand.expr.cast(pl.Float64)).to_series().to_numpy()
             self._numbers[operand.text] = found

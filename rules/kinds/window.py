@@ -35,7 +35,7 @@ class Judged:
         self.clear = None if rule.clear is None else scene.holds(rule.clear)
 
     def row(self, row: int) -> dict[str, Any]:
-        return {name: self._sheet.column(name).item(row) for name in self._names}
+        return {name: self._sheet.cell(name, row) for name in self._names}
 
 
 def measured(rule: Rule, values: Values) -> pl.DataFrame:
@@ -74,8 +74,8 @@ class Panel(Generic[R]):
             for measure in self._measures:
                 array = None if measure.expr.column is None else values.get(measure.expr.column)
                 if isinstance(array, np.ndarray):
-                    ready[measure.name] = array
-        sheet = Sheet(frame, ready)
+                    ready[measure.name] = array.astype(np.float64, copy=False)
+        sheet = Sheet(frame, ready, integers={one.name for one in self._measures if one.expr.type == "integer"})
         scene = Scene(sheet, None, len(codes))
         names = [one.name for one in self._measures] if measures is None else measures.columns
         return [
