@@ -25,7 +25,7 @@ from tests.strategies.world import BASE_MS
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 #: of the first property; the others, which play a case several times, take a part of it
-CASES = int(os.environ.get("FENGSUI_CASES") or (8000 if NIGHTLY else 200))
+CASES = int(os.environ.get("FENGSUI_CASES") or (1600 if NIGHTLY else 120))
 
 
 def looked_at(count: int) -> settings:
@@ -36,7 +36,7 @@ def looked_at(count: int) -> settings:
         # No explaining: it traces every line, and the engine has compiled ones.
         phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
         # `make test` is the same every time; a longer look goes where none was before.
-        derandomize=CASES <= 200,
+        derandomize=CASES <= 120,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
 
