@@ -70,7 +70,7 @@ class KeyIndex:
 
     def __init__(self, by: tuple[str, ...], owner: str = "") -> None:
         self.by = by
-        #: names its column in a plan; ``owner`` keeps apart what several feeds share from what is one feed's
+        #: names its column in a plan; ``owner`` keeps apart what has the same fields and is not the same
         self.name = ",".join(by) + (f" of {owner}" if owner else "")
         self._t1: NDArray[np.uint64] = np.zeros(1024, np.uint64)
         self._t2: NDArray[np.uint64] = np.zeros(1024, np.uint64)

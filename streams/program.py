@@ -54,8 +54,9 @@ class Lane:
     release: Release = field(default_factory=Release)
 
     def index(self, by: tuple[str, ...]) -> KeyIndex:
-        """One index for all rules of the feed with the same key."""
-        return self.keys.setdefault(by, KeyIndex(by))
+        """One index for all rules of the feed with the same key. Fields of another type make another one, also under their old names."""
+        types = [self.plan.catalog.field_type(self.feed, name) or "string" for name in by]
+        return self.keys.setdefault(by, KeyIndex(by, "" if set(types) <= {"string"} else ", ".join(types)))
 
     @property
     def ordered(self) -> bool:

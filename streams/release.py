@@ -99,24 +99,26 @@ class Release:
             self._columns[column] = np.where(codes >= 0, renumbering.new[codes], -1)
 
     def state(self) -> dict[str, Any]:
-        """The waiting rows, with their text gathered into one frame."""
-        parts = [
-            self._frames[int(number)][self._src[self._src >> ROW_BITS == number] & ROW_MASK]
-            for number in np.unique(self._src >> ROW_BITS)
-        ]
-        order = np.argsort(self._src >> ROW_BITS, kind="stable")
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        buffer = io.BytesIO()
-        if parts:
-            # frames from before and after a change of rules differ in what they keep
-            pl.concat(parts, how="diagonal").write_ipc(buffer)
-        return {"time": self._time, "src": place, "columns": self._columns, "text": buffer.getvalue()}
+        """The waiting rows, with their text gathered: a frame for each schema, for with the rules a field's type may have changed."""
+        numbers = self._src >> ROW_BITS
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for number in np.unique(numbers).tolist():
+            alike.setdefault(tuple(self._frames[number].schema.items()), []).append(number)
+        src = np.empty_like(self._src)
+        texts = []
+        for place, members in enumerate(alike.values()):
+            rows = np.concatenate([np.flatnonzero(numbers == number) for number in members])
+            src[rows] = (place << ROW_BITS) | np.arange(len(rows))
+            parts = [self._frames[number][self._src[numbers == number] & ROW_MASK] for number in members]
+            buffer = io.BytesIO()
+            pl.concat(parts).write_ipc(buffer)
+            texts.append(buffer.getvalue())
+        return {"time": self._time, "src": src, "columns": self._columns, "texts": texts}
 
     def load(self, state: dict[str, Any]) -> None:
-        """The gathered frame gets number 0, which no later frame has."""
+        """The gathered frames get the first numbers, which no later frame has: there were at least as many."""
         self._time, self._src, self._columns = state["time"], state["src"], state["columns"]
-        self._frames = {0: pl.read_ipc(io.BytesIO(state["text"]))} if state["text"] else {}
+        self._frames = {number: pl.read_ipc(io.BytesIO(text)) for number, text in enumerate(state["texts"])}
 
 
 def _missing(column: str, rows: int) -> NDArray[Any]:

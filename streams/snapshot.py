@@ -10,7 +10,7 @@ import numpy as np
 import zstandard
 
 #: Raise whenever a state() changes its shape.
-VERSION = 5
+VERSION = 6
 _MAGIC = b"FSNP"
 _ARRAY = 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from events.decode import Decoder
 from events.record import Activation
 from rules.load import load_rules
 from streams.engine import Engine
@@ -90,6 +91,49 @@ def test_a_feeds_lateness_may_change() -> None:
     assert line.engine.watermarks()["sensor"] == before
     line.values((160, 1))
     assert line.engine.watermarks()["sensor"] == T0 + 110_000
+
+
+CODED = """
+feeds:
+  sensor:
+    title: {{zh: 监测, en: Sensor}}
+    domain: environment
+    fields:
+      metric: {{type: string, title: {{zh: 因子, en: Metric}}}}
+      value: {{type: number, title: {{zh: 值, en: Value}}}}
+      code: {{type: {}, title: {{zh: 编码, en: Code}}}}
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [(("string", "5"), ("integer", 5)), (("number", 5.0), ("string", "x"))])
+@pytest.mark.parametrize(
+    ("rule", "opened"),
+    [
+        ("by: [code]\n    when: value > 10", 2),
+        ("by: [code]\n    window: {tumbling: 1m}\n    measure: {n: count(*)}\n    when: n > 0", 1),
+        ("new: [code]", 1),
+        ("new: [metric]\n    summary: {zh: '{code}', en: '{code}'}", 1),
+    ],
+)
+def test_a_field_may_change_its_type(rule: str, opened: int, old: tuple[str, object], new: tuple[str, object]) -> None:
+    """With keys of the old type known and events of it waiting: these are of no rule whose key means another thing now."""
+
+    def made(*, restored: bool) -> list[tuple[str, str, object]]:
+        files = {"a.yaml": HEAD + f"    id: coded\n    {rule}\n    severity: red\n"}
+        line = started({**files, "feeds.yaml": CODED.format(old[0])})
+        line.decoder = Decoder(line.engine.ruleset.catalog)
+        line.events([{"t": 1, "value": 20, "code": old[1]}, {"t": 2, "value": 20, "code": old[1]}])
+        activate(line, {**files, "feeds.yaml": CODED.format(new[0])}, 3)
+        line.decoder = Decoder(line.engine.ruleset.catalog)
+        line.events([{"t": 4, "value": 20, "code": new[1]}])
+        if restored:
+            line.engine = Engine.restore(line.engine.snapshot())
+        line.events([{"t": 5, "value": 20, "code": new[1]}])
+        line.tick(1000)
+        return [(m.type, m.at, m.key) for m in line.made]
+
+    assert made(restored=True) == made(restored=False)
+    assert [type_ for type_, _, _ in made(restored=False)].count("opened") == opened
 
 
 def test_a_snapshot_in_between_changes_nothing() -> None:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import polars as pl
+
 from events.feeds import FeedCatalog
 from events.times import format_ms
 from events.transition import SEVERITIES, Key
@@ -98,7 +100,8 @@ class EpisodeRuntime(Runtime):
     def remember(self, openings: Iterable[tuple[Key, int]], types: Mapping[str, Any]) -> None:
         """Keys with the instants at which alerts of this rule opened before it was what it is now. ``types``: of the key's columns."""
         for key, opened_ms in openings:
-            if key.keys() == types.keys():
+            # a key of other fields, or of other types, is none of this rule's
+            if key.keys() == types.keys() and all(pl.Series([key[name]]).dtype == types[name] for name in types):
                 code = self.keys.code_of(key, dict(types))
                 self.episodes.remember(code, opened_ms, keys=self.keys.size)
 
