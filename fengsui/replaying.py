@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,11 @@ _DRAW_BYTES = 4 << 20
 
 def run_replay(files: Sequence[str], settings: Settings, *, out: str, until: str | None, batch: int | None) -> None:
     """Replays and says on stderr what came of it. RuleErrors, SourceError, InputFault."""
-    ruleset = load_rules(settings.rules or packs_directory(), zone=settings.zone)
+    try:
+        ruleset = load_rules(settings.rules or packs_directory(), zone=settings.zone)
+        gc.freeze()  # modules and rules stay to the end
+    finally:
+        gc.enable()
     until_ms = _until(until)
     check_files(files, out)
     try:
