@@ -98,11 +98,14 @@ class Storms:
         self._waiting: set[str] = set()
 
     def bind(self, rules: Iterable[Rule]) -> None:
-        """The rules in force; of those that are gone only what still has something open is kept."""
+        """The rules in force; of those that are gone only what still has something open is kept, until it is closed."""
         by_id = {rule.id: rule for rule in rules}
         self._of = {name: state for name, state in self._of.items() if name in by_id or state.active or state.open}
         for name, state in self._of.items():
-            state.rule = by_id.get(name, state.rule)
+            if name in by_id:
+                state.rule = by_id[name]
+            else:  # one that comes back begins anew, as it does after a restart
+                state.openings.clear()
 
     def pass_on(self, steps: list[Step], passed: Passed, *, level: int) -> list[Step]:
         """The steps that become transitions, with those of storms, in the contract's order. ``level``: of the rules that took them."""

@@ -215,6 +215,20 @@ def test_a_changed_rule_does_not_open_twice_at_one_instant() -> None:
     assert told(line.made) == [("opened", 10), ("closed", 10), ("opened", 11)]
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_rule_that_comes_back_has_opened_nothing_lately(restored: bool) -> None:
+    """What it opened before it was taken away does not count against its rate, whether the engine is restored meanwhile or not."""
+    files = {"a.yaml": HEAD + EACH + "    max_rate: 1\n"}
+    line = started(files)
+    line.values((10, 20))
+    activate(line, {"c.yaml": SEQUENCE}, 11)
+    if restored:
+        line.engine = Engine.restore(line.engine.snapshot())
+    activate(line, files, 12)
+    line.values((13, 20))
+    assert [(m.type, "storm" in m.key) for m in line.made] == [("opened", False), ("closed", False), ("opened", False)]
+
+
 def test_the_end_of_a_rule_over_alerts_is_seen_by_those_that_name_it() -> None:
     """Also when it is gone by then: its alerts do not become those of an ordinary rule."""
     up = EACH.replace("id: each", "id: up").replace("value > 10", "type = 'opened'")
