@@ -14,9 +14,7 @@ from rules.expressions.parts import Operand, Part, taken_apart
 from rules.expressions.value import DTYPES
 from rules.model import Expr, Rule, RuleSet, Type
 from rules.reader.reading import Setting
-from rules.reader.scopes import event_scope
-from rules.tables import Tables, read_from
-from rules.zones import zone_ms as offset_of
+from rules.reader.scopes import event_scope, judged_scope
 
 Event = TypeVar("Event", bound=Mapping[str, Any])
 
@@ -42,10 +40,8 @@ class Judge:
     """Compiles the conditions of a rule anew, part by part, over the names that the rule's own have."""
 
     def __init__(self, ruleset: RuleSet, rule: Rule) -> None:
-        files = ruleset.bundle.get("files")
-        texts = {str(name): str(text) for name, text in files.items()} if isinstance(files, Mapping) else {}
-        self.zone_ms = offset_of(str(ruleset.bundle.get("zone")))
-        self._setting = Setting(ruleset.catalog, self.zone_ms, Tables(read_from(texts)))
+        self._setting = Setting.of(ruleset)
+        self.zone_ms = self._setting.zone_ms
         self._rule = rule
         self._known: dict[tuple[str, str], tuple[Scope, Part]] = {}
 
@@ -93,16 +89,9 @@ class Judge:
     def _taken_apart(self, condition: Expr, feed: str) -> tuple[Scope, Part]:
         name = (condition.text, feed)
         if name not in self._known:
-            scope = event_scope(self._setting, feed) if feed else self._window_scope()
+            scope = event_scope(self._setting, feed) if feed else judged_scope(self._setting, self._rule)
             self._known[name] = scope, taken_apart(condition.text, scope, zone_ms=self.zone_ms)
         return self._known[name]
-
-    def _window_scope(self) -> Scope:
-        catalog, rule = self._setting.catalog, self._rule
-        types: dict[str, Type] = {name: catalog.field_type(rule.feed, name) or "null" for name in rule.by}
-        measures = [*rule.measures, *(measure for baseline in rule.baseline for measure in baseline.measures)]
-        types |= {measure.name: measure.expr.type for measure in measures}
-        return Scope(types, "the window", tables=self._setting.tables)
 
 
 def _rows(scope: Scope, part: Part, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from events.feeds import FeedCatalog
-from rules.expressions import Scope, compile_condition
-from rules.model import Rule, RuleSet, Type
-from rules.tables import Tables, read_from
-from rules.zones import zone_ms
+from rules.model import Rule, RuleSet
+from rules.reader.reading import Setting
+from rules.reader.scopes import judged_scope
 
 #: ``when``, or the severity of a rung of the ladder
 WHEN = "when"
@@ -23,24 +21,9 @@ def text_of(rule: Rule, part: str) -> str | None:
 
 def with_text(rule: Rule, part: str, text: str, ruleset: RuleSet, *, called: str) -> Rule:
     """The rule under another id, with another expression there. ExpressionErrors."""
-    files = ruleset.bundle["files"]
-    assert isinstance(files, dict)
-    scope = _scope(rule, ruleset.catalog, Tables(read_from(files)))
-    expr, _ = compile_condition(text, scope, zone_ms=zone_ms(str(ruleset.bundle["zone"])))
+    setting = Setting.of(ruleset)
+    expr, _ = setting.condition(text, judged_scope(setting, rule))
     if part == WHEN:
         return replace(rule, id=called, when=expr)
     ladder = tuple((severity, expr if severity == part else rung) for severity, rung in rule.severity)
     return replace(rule, id=called, severity=ladder)
-
-
-def _scope(rule: Rule, catalog: FeedCatalog, tables: Tables) -> Scope:
-    """What the reader of the rule allowed: its window's measures and key, or the fields of its events."""
-    if rule.window is None:
-        names = catalog.field_names(rule.feed)
-        types: dict[str, Type] = {name: catalog.field_type(rule.feed, name) or "null" for name in names}
-        columns = {name: catalog.column(rule.feed, name) for name in names}
-        return Scope(types, f"the feed {rule.feed}", columns=columns, tables=tables)
-    types = {name: catalog.field_type(rule.feed, name) or "null" for name in rule.by}
-    measures = [*rule.measures, *(measure for one in rule.baseline for measure in one.measures)]
-    types |= {measure.name: measure.expr.type for measure in measures}
-    return Scope(types, "the window", tables=tables)

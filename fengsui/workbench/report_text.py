@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from fengsui.workbench.matching import Counts, Pair, Relation
 from fengsui.workbench.report import MAX_GROUPS, Report, RuleReport
-from fengsui.workbench.table import cut, padded, table
+from fengsui.workbench.table import cut, table
+from fengsui.workbench.width import padded
 
 #: Rules that are shown one by one, the most changed first; the others stand in the table.
 _SHOWN_RULES = 8

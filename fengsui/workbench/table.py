@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fengsui.workbench.width import width
+from fengsui.workbench.width import padded, width
 
 
 def cut(text: str, most: int) -> str:
@@ -19,11 +19,6 @@ def cut(text: str, most: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
-
-
-def padded(text: str, columns: int, *, right: bool = False) -> str:
-    gap = " " * max(0, columns - width(text))
-    return gap + text if right else text + gap
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, most: int = 44) -> list[str]:

@@ -13,7 +13,7 @@ from fengsui.workbench.outcome_reader import TYPES
 from fengsui.workbench.probe import Seen
 from fengsui.workbench.trial import Verdict
 from fengsui.workbench.wants import tell_value
-from fengsui.workbench.width import pad, width
+from fengsui.workbench.width import padded, width
 
 _WORDS = {type_: word for word, type_ in TYPES.items()}
 _MARKS = {"same": " ", "differs": "≠", "missing": "-", "unexpected": "+", "forbidden": "!"}
@@ -49,7 +49,7 @@ def tell_failure(verdict: Verdict) -> Iterator[Line]:
     for row, time, what in shown:
         place = f"{fixture.place.file}:{row.expectation.place.line}" if row.expectation else ""
         remark = "  ".join(filter(None, (_REMARKS[row.kind], place if row.kind != "same" else "")))
-        yield f"  {_MARKS[row.kind]} {time:<{times}}  {pad(what, wide)}  {remark}".rstrip(), COLOURS[row.kind]
+        yield f"  {_MARKS[row.kind]} {time:<{times}}  {padded(what, wide)}  {remark}".rstrip(), COLOURS[row.kind]
         for line in _details(row, verdict):
             yield f"    {'':<{times}}  {line}", None
     notes = _notes(verdict)

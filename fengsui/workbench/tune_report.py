@@ -14,9 +14,9 @@ from events.times import format_ms
 from fengsui.workbench.charts import steps
 from fengsui.workbench.page import both, framed
 from fengsui.workbench.search import Found, Point
-from fengsui.workbench.table import padded, table
+from fengsui.workbench.table import table
 from fengsui.workbench.tune import Tuned, written
-from fengsui.workbench.width import width
+from fengsui.workbench.width import padded, width
 
 _BAR = 30
 

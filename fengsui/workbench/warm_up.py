@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from events.feeds import ALERT_FEED, FeedCatalog
 from rules.model import Rule
@@ -11,7 +11,7 @@ from rules.model import Rule
 _CALENDAR_MS = 10 * 86_400_000
 
 
-def warm_up_ms(rules: Iterable[Rule], catalog: FeedCatalog) -> int:
+def warm_up_ms(rules: Collection[Rule], catalog: FeedCatalog) -> int:
     """The longest of the rules' own; rules over alerts need what the rules below them need, too."""
     plain = [rule for rule in rules if ALERT_FEED not in rule.feeds]
     below = max((_of_rule(rule, catalog) for rule in plain), default=0)

@@ -14,6 +14,7 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def pad(text: str, columns: int) -> str:
-    """The text and spaces up to so many columns."""
-    return text + " " * max(0, columns - width(text))
+def padded(text: str, columns: int, *, right: bool = False) -> str:
+    """The text and spaces up to so many columns, after it or (``right``) before it."""
+    gap = " " * max(0, columns - width(text))
+    return gap + text if right else text + gap

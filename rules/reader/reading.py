@@ -12,10 +12,11 @@ from events.times import format_duration, parse_duration
 from rules.errors import RuleError
 from rules.expressions import ExpressionErrors, Scope, compile_condition, compile_measure, mentions
 from rules.graph import Naming
-from rules.model import Expr, Measure, Type
-from rules.tables import Tables
+from rules.model import Expr, Measure, RuleSet, Type
+from rules.tables import Tables, read_from
 from rules.yaml_source import Mapping as MapNode
 from rules.yaml_source import Node, Scalar
+from rules.zones import zone_ms
 
 DAY_MS: Final = 86_400_000
 MAX_DURATION_MS: Final = 400 * DAY_MS
@@ -66,6 +67,13 @@ class Setting:
     tables: Tables
     #: what was compiled before: rules of one template, or over one feed, say the same in many places
     _compiled: dict[tuple[object, ...], tuple[Any, str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, ruleset: RuleSet) -> Setting:
+        """That of rules that were read before."""
+        files = ruleset.bundle["files"]
+        assert isinstance(files, Mapping)
+        return cls(ruleset.catalog, zone_ms(str(ruleset.bundle["zone"])), Tables(read_from(files)))
 
     def condition(self, text: str, scope: Scope) -> tuple[Expr, str]:
         """A condition and its canonical text. ExpressionErrors as :func:`compile_condition`."""

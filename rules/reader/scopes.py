@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rules.expressions import Scope
-from rules.model import Measure, Type
+from rules.model import Measure, Rule, Type
 from rules.reader.reading import Reading, Setting
 from rules.yaml_source import Mapping as MapNode
 
@@ -36,6 +36,16 @@ def window_scope(reading: Reading, feed: str, measures: Iterable[Measure], by: t
     reason = "the condition reads measures and the fields of by: give it a name under measure, such as m: max({})"
     barred = {name: reason.format(name) for name in catalog.field_names(feed) if name not in types}
     return Scope(types, "the window", "has no such measure", barred=barred, tables=reading.setting.tables)
+
+
+def judged_scope(setting: Setting, rule: Rule) -> Scope:
+    """What the conditions of a rule that was read may use: the measures and key of its window, or the fields of its events."""
+    if rule.window is None:
+        return event_scope(setting, rule.feed)
+    types: dict[str, Type] = {name: setting.catalog.field_type(rule.feed, name) or "null" for name in rule.by}
+    measures = [*rule.measures, *(measure for one in rule.baseline for measure in one.measures)]
+    types |= {measure.name: measure.expr.type for measure in measures}
+    return Scope(types, "the window", tables=setting.tables)
 
 
 def measure_names(reading: Reading) -> list[str]:
