@@ -67,6 +67,8 @@ def test_where_no_value_gives_it_that_is_the_verdict() -> None:
     assert jump.beyond.value < 7.3 <= jump.proposed.value < 7.5
     few = search(curve(lambda x: max(0.0, 6 - abs(x - 3))), 5.0, stricter=1, wanted=100, whole=False)
     assert (few.verdict, few.proposed.value > 2) == ("few", True)
+    same = search(curve(lambda x: 1.0 if x <= 56 else 0.0), 45.0, stricter=1, wanted=5, whole=False)
+    assert (same.verdict, same.proposed.value) == ("few", 45.0), "nothing gives more than the present value"
     many = search(curve(lambda _: 9.0), 5.0, stricter=1, wanted=3, whole=False)
     assert many.verdict == "many"
 

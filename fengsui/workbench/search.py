@@ -53,7 +53,8 @@ class Found:
     """``points``: all that were tried, by value. ``proposed``: the loosest round value that gives no more than is wanted.
 
     ``beyond``: the next looser value, which gives more; None where none does. A count need not rise all the way as a condition is
-    loosened: in the end alerts run into each other. Where no value gives as many as are wanted, the one with most is proposed.
+    loosened: in the end alerts run into each other. Where no value gives as many as are wanted, the one with most is proposed; where none
+    gives as few, the one with least; of several alike the nearest to the present value.
     """
 
     verdict: Verdict
@@ -98,12 +99,16 @@ def search(
 
 def _concluded(looked: _Looked, now: Point, strict: Point | None, loose: Point | None, wanted: float) -> Found:
     points = tuple(sorted(looked.points.values(), key=lambda one: one.value))
+
+    def away(point: Point) -> float:
+        return abs(point.value - now.value)
+
     if strict is None:
-        return Found("many", now, points, min(points, key=lambda one: one.per_day), loose)
+        return Found("many", now, points, min(points, key=lambda one: (one.per_day, away(one))), loose)
     verdict: Verdict = "found"
     if strict.per_day < wanted * _NEAR_ENOUGH:
         if loose is None:
-            return Found("few", now, points, max(points, key=lambda one: one.per_day), None)
+            return Found("few", now, points, min(points, key=lambda one: (-one.per_day, away(one))), None)
         verdict = "jump"
     return Found(verdict, now, points, strict, loose)
 
