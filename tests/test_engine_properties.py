@@ -84,11 +84,12 @@ def test_a_reload_of_the_same_meaning_changes_nothing(case: Case, seed: int) -> 
 
 
 def _renamed(before: RuleFiles) -> RuleSet:
-    rules = yaml.safe_load(before.files["rules.yaml"])["rules"]
+    file = yaml.safe_load(before.files["rules.yaml"])
     turned = [
-        dict(reversed((rule | {"title": {"zh": "另一题", "en": "Another title"}}).items())) for rule in rules[::-1]
+        dict(reversed((rule | {"title": {"zh": "另一题", "en": "Another title"}}).items()))
+        for rule in file["rules"][::-1]
     ]
-    text = yaml.safe_dump({"rules": turned}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(file | {"rules": turned}, sort_keys=False, allow_unicode=True)
     return load_rules({n: t for n, t in before.files.items() if n != "rules.yaml"} | {"other/place.yaml": text})
 
 

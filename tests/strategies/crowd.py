@@ -175,7 +175,7 @@ def _new(rng: random.Random, unit: int, feed: str) -> Draft:
 
 
 def _absent(rng: random.Random, unit: int, feed: str) -> Draft:
-    after = rng.choice([5, 40, 400]) * unit
+    after = rng.choice([2, 5, 40]) * unit
     spec: dict[str, Any] = {"feed": feed, "absent": f"{after}ms", "severity": "orange"}
     return Draft(spec, RefRule("", "absent", feed, absent=after))
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 
 from tests.strategies import kinds
@@ -18,6 +17,7 @@ from tests.strategies.hours import only
 from tests.strategies.stream import drafts, ops
 from tests.strategies.tables import Tables, tables
 from tests.strategies.world import BASE_MS, FEEDS, SECOND_MS, SEVERITIES, WATCH_MS, catalog_yaml, ref_feeds
+from tests.strategies.written import WAYS, written
 
 _KINDS = [kinds.each, kinds.window, kinds.window, kinds.window, kinds.absent, kinds.sequence, kinds.new, kinds.baseline]
 #: In a rule over alerts, what it names.
@@ -91,7 +91,7 @@ def _named(spec: Mapping[str, Any]) -> set[str]:
     return {name.strip(" '") for names in found for name in names.split(",")}
 
 
-def files(drafts_: Sequence[Draft], unit: int, beside: Tables) -> RuleFiles:
+def files(drafts_: Sequence[Draft], unit: int, beside: Tables, way: str = "plain") -> RuleFiles:
     above = {draft.rule.id: _named(draft.spec) for draft in drafts_ if "alert" in draft.rule.feeds}
 
     def level(rule: str) -> int:
@@ -106,7 +106,7 @@ def files(drafts_: Sequence[Draft], unit: int, beside: Tables) -> RuleFiles:
         )
         for draft in drafts_
     ]
-    text = yaml.safe_dump({"rules": [draft.spec for draft in drafts_]}, sort_keys=False, allow_unicode=True)
+    text = written([draft.spec for draft in drafts_], way)
     texts, rows = beside
     return RuleFiles({"feeds.yaml": catalog_yaml(unit), "rules.yaml": text} | texts, rules, rows)
 
@@ -141,7 +141,7 @@ def cases(draw: st.DrawFn, *, most_rules: int = 3, most_ops: int = 60, changes: 
     if draw(st.integers(0, 3)):
         latest = max([BASE_MS] + [op[1]["time"] if op[0] == "event" else _at(op) for op in found])
         found.append(("end", draw(st.sampled_from([None, None, latest + 3 * unit, latest + 200 * unit]))))
-    return Case(ref_feeds(unit), [files(one, unit, draw(tables())) for one in sets], found)
+    return Case(ref_feeds(unit), [files(one, unit, draw(tables()), draw(st.sampled_from(WAYS))) for one in sets], found)
 
 
 def _at(op: tuple[Any, ...]) -> int:
