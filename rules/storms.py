@@ -102,10 +102,12 @@ class Storms:
         by_id = {rule.id: rule for rule in rules}
         self._of = {name: state for name, state in self._of.items() if name in by_id or state.active or state.open}
         for name, state in self._of.items():
-            if name in by_id:
-                state.rule = by_id[name]
-            else:  # one that comes back begins anew, as it does after a restart
+            rule = by_id.get(name)
+            if rule is None:  # one that comes back begins anew, as it does after a restart
                 state.openings.clear()
+            elif rule.version == state.rule.version:
+                state.rule = rule
+            # else what it had folded is closed by what it said then
 
     def pass_on(self, steps: list[Step], passed: Passed, *, level: int) -> list[Step]:
         """The steps that become transitions, with those of storms, in the contract's order. ``level``: of the rules that took them."""

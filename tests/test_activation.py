@@ -238,3 +238,15 @@ def test_the_end_of_a_rule_over_alerts_is_seen_by_those_that_name_it() -> None:
     other = above + up.replace("id: up", "id: other").replace("'opened'", "'closed'")
     told_ = activate(line, {"a.yaml": HEAD + EACH, "c.yaml": other}, 11)
     assert told_ == [("up", "closed", "rule_removed")]
+
+
+def test_the_storm_of_a_changed_rule_ends_by_what_the_rule_was() -> None:
+    """As its other alerts do: what is resolved of itself is what the old rule said."""
+    line = started({"a.yaml": HEAD + EACH + "    max_open: 1\n"})
+    line.values((10, 20), subject="a")
+    line.values((10, 20), subject="b")
+    activate(line, {"a.yaml": HEAD + EACH + "    max_open: 1\n    auto_resolve: [orange]\n"}, 11)
+    assert [(m.type, m.state, "storm" in m.key) for m in line.made[2:]] == [
+        ("closed", "open", True),
+        ("closed", "open", False),
+    ]
