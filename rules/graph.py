@@ -9,6 +9,7 @@ from typing import Final
 from events.feeds import ALERT_FEED
 from rules.errors import MAX_ERRORS, RuleError, did_you_mean
 from rules.model import Rule
+from rules.versions import rule_version
 
 #: Of rules over alerts: one over ordinary alerts has the level 1.
 MAX_LEVELS: Final = 16
@@ -24,7 +25,7 @@ class Naming:
 
 
 def arranged(rules: Sequence[Rule], namings: Mapping[str, Sequence[Naming]], errors: list[RuleError]) -> list[Rule]:
-    """The rules with ``named`` and ``level`` filled in. ``namings``: by rule id. Reports unknown names and cycles.
+    """The rules with ``named`` and ``level`` filled in, and their versions by these. ``namings``: by rule id. Reports unknown names and cycles.
 
     A rule over alerts sees the alerts of rules over ordinary feeds and of the rules over alerts that it names; so only these can
     make a cycle.
@@ -43,9 +44,13 @@ def arranged(rules: Sequence[Rule], namings: Mapping[str, Sequence[Naming]], err
             rule, naming = by_id[path[0]], next(n for n in namings[path[0]] if n.rule == path[1])
             errors.append(_fault(rule, naming, _told(path), "rules over alerts must not run in a circle"))
             break
-    return [
-        replace(rule, level=levels.get(rule.id, 0), named=frozenset(_named(rule.id, namings, above))) for rule in rules
-    ]
+    return [_placed(rule, levels.get(rule.id, 0), frozenset(_named(rule.id, namings, above))) for rule in rules]
+
+
+def _placed(rule: Rule, level: int, named: frozenset[str]) -> Rule:
+    """Where a rule stands above others over alerts is part of what it means: it may change when only they do."""
+    version = rule_version({"rule": rule.version, "level": level}) if level > 1 else rule.version
+    return replace(rule, level=level, named=named, version=version)
 
 
 def _named(rule: str, namings: Mapping[str, Sequence[Naming]], above: set[str]) -> Iterator[str]:

@@ -229,6 +229,24 @@ def test_a_rule_that_comes_back_has_opened_nothing_lately(restored: bool) -> Non
     assert [(m.type, "storm" in m.key) for m in line.made] == [("opened", False), ("closed", False), ("opened", False)]
 
 
+def test_a_rule_that_comes_to_stand_higher_begins_anew() -> None:
+    """Where a rule that it names becomes one over alerts, it reads other alerts than before: none of its keys are mixed up."""
+    above = HEAD.replace("feed: sensor", "feed: alert")
+    up = above + "    id: up\n    where: rule = 'below'\n    when: type = 'opened'\n    severity: blue\n"
+    below = EACH.replace("id: each", "id: below")
+    line = started({"a.yaml": HEAD + EACH, "b.yaml": HEAD + below, "c.yaml": up})
+    line.values((10, 20), subject="s1")
+    lifted = above + below.replace("when: value > 10", "where: rule = 'each'\n    when: type = 'opened'")
+    changed = activate(line, {"a.yaml": HEAD + EACH, "b.yaml": lifted, "c.yaml": up}, 11)
+    assert sorted(changed) == [("below", "closed", "rule_changed"), ("up", "closed", "rule_changed")]
+    line.values((12, 20), subject="s2")
+    assert [(m.key["subject"], m.type) for m in line.made if m.rule == "up"] == [
+        ("s1", "opened"),
+        ("s1", "closed"),
+        ("s2", "opened"),
+    ]
+
+
 def test_the_end_of_a_rule_over_alerts_is_seen_by_those_that_name_it() -> None:
     """Also when it is gone by then: its alerts do not become those of an ordinary rule."""
     up = EACH.replace("id: each", "id: up").replace("value > 10", "type = 'opened'")
