@@ -22,13 +22,12 @@ from events.transition import Transition
 from sinks.filters import UNRESOLVED, Filter
 from sinks.live.memory import MAX_RESOLVED
 from sinks.store.errors import StoreError
+from sinks.store.reads import SAME
 from streams.log.entry import transition
 
 MAX_EVENTS = 100
 #: Transitions among which the evidence of a rule over alerts is looked for.
 MAX_LOOKED_AT = 2_000
-#: Fields of the alert feed by which the store can look.
-_SAME = frozenset({"region", "subject", "rule", "domain", "severity", "type"})
 #: The store takes its entries in stretches; the newest transitions of an alert stand in this last part of the log.
 TAIL_TRANSITIONS = 5_000
 TAIL_BYTES = 16_000_000
@@ -132,7 +131,7 @@ def _events(services: Services, newest: Transition) -> list[dict[str, Any]]:
 def _alert_events(services: Services, newest: Transition) -> list[dict[str, Any]]:
     """Transitions of other rules' alerts, as a rule over alerts sees them: none of its own, none on trial unless it is, too."""
     named = newest.evidence
-    same = {name: str(value) for name, value in named.key.items() if name in _SAME}
+    same = {name: str(value) for name, value in named.key.items() if name in SAME}
     asked = {pair for pair in map(transition_of, named.events) if pair is not None}
     made = services.store.transitions(
         parse_instant(named.from_), parse_instant(named.to or named.from_), asked, limit=MAX_LOOKED_AT, **same

@@ -22,7 +22,8 @@ Key = Mapping[str, str | float | int | bool]
 MAX_EVIDENCE = 1_000
 MAX_IDS = 1_000
 MAX_HISTORY = 10_000
-_SAME = frozenset({"region", "subject", "rule", "domain", "severity", "type"})
+#: Columns by which transitions can be looked for.
+SAME = frozenset({"region", "subject", "rule", "domain", "severity", "type"})
 MAX_POINTS = 1_000
 MAX_BUCKETS = 10_000
 HOUR_MS = 3_600_000
@@ -259,12 +260,12 @@ class Reads:
     ) -> list[Transition]:
         """Transitions (alert, n) that are ``named``, and the newest of those from ``from_ms`` to ``to_ms`` (both included).
 
-        ``same``: values of columns (region, subject, rule, domain, severity, type) that they must have. Each once, oldest first.
+        ``same``: values of columns (of :data:`SAME`) that they must have. Each once, oldest first.
         """
         where = Where()
         where.add(f"at_ms BETWEEN {where.bind(from_ms, 'Int64')} AND {where.bind(to_ms, 'Int64')}")
         for column, value in same.items():
-            assert column in _SAME, column
+            assert column in SAME, column
             where.add(f"{column} = {where.bind(value, 'String')}")
         with self._connections.reader() as client:
             found = client.query(
