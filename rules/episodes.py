@@ -45,6 +45,7 @@ def _run(
     clear: Any,
     late: Any,
     before: Any,
+    record: Any,
     has_clear: bool,  # noqa: FBT001 - compiled code takes no keywords
     in_arrival_order: bool,  # noqa: FBT001 - likewise
     hold: int,
@@ -77,7 +78,9 @@ def _run(
         s = slots[k]
         if s >= 0 and rank[s] > 0 and clear_after >= 0:
             due = last_true[s] + clear_after
-            if (t > due and not stale) or (in_arrival_order and before[i] > due):
+            # what came with the same record as the last true evaluation came before any time passed
+            together = len(record) > 0 and last_row[s] >= 0 and record[last_row[s]] == record[i]
+            if (t > due and not stale) or (in_arrival_order and before[i] > due and not together):
                 _emit(out[emitted], CLOSE, -1 - i, s, due, rank[s], count[s], opened[s], last_row[s])
                 emitted += 1
                 rank[s] = 0
@@ -167,7 +170,8 @@ class Evaluations:
     """A rule's evaluations in order. ``verdict``: 0 false, else the rank of the severity. Arrays of one length.
 
     ``before``: where evaluations come in arrival order, the watermark as each one came: what was due to close by then had closed.
-    ``late``: likewise, which of them are older than one of their key before.
+    ``late``: likewise, which of them are older than one of their key before. ``record``: the log record that brought each, where one
+    may bring several.
     """
 
     code: Ints
@@ -176,6 +180,7 @@ class Evaluations:
     clear: Bools | None = None
     before: Ints | None = None
     late: Bools | None = None
+    record: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.code)
@@ -229,6 +234,7 @@ class Episodes:
             np.zeros(0, np.bool_) if clear is None else clear,
             np.zeros(0, np.bool_) if evaluations.late is None else evaluations.late,
             np.zeros(0, np.int64) if evaluations.before is None else evaluations.before,
+            np.zeros(0, np.int64) if evaluations.record is None else evaluations.record,
             clear is not None,
             self._in_arrival_order,
             self._hold,

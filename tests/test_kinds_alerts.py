@@ -148,3 +148,15 @@ def test_levels_are_passed_within_one_record() -> None:
         "id: b1\nfeed: alert\nwhen: type = 'opened'\nseverity: red",
     )
     assert [t.rule for t in line.values((0, 20))] == ["a2", "b1", "gas"]
+
+
+def test_what_one_record_tells_comes_before_time_passes() -> None:
+    """An alert that opened and closed in the past, by one late event: both are evaluations of the rule above before it closes."""
+    line = Timeline(
+        GAS.replace("severity", "clear_after: 3s\nseverity"),
+        "id: up\nfeed: alert\nwhen: rank >= 1\nclear_after: 20s\nseverity: red",
+    )
+    line.values((200, 1), subject="other")
+    line.values((100, 20))
+    assert of(line, "up") == [("opened", 100), ("closed", 123)]
+    assert line.made[-1].count == 2

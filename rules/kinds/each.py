@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from events.feeds import ALERT_FEED
 from events.times import format_ms
 from events.transition import Evidence
 from rules.arrivals import Arrivals, Arrived
@@ -34,6 +35,7 @@ class Each(EpisodeRuntime):
             None if self.rule.clear is None else scene.holds(self.rule.clear),
             arrived.before,
             arrived.late,
+            stretch.cause[rows] if self.rule.feed == ALERT_FEED else None,
         )
 
         def describe(change: Change) -> Opening:

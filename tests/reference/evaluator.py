@@ -141,6 +141,7 @@ class Reference:
         before = self.running
         self.tables = tables
         self._in_force(rules)
+        self.storms.keep({rule.id for rule in rules})
         still = {running.rule.id for running in self.running}
         for running in before:
             if running not in self.running:

@@ -63,6 +63,10 @@ class Storms:
         if storm is not None and storm.alert is alert:
             del self.storms[alert.rule.id]
 
+    def keep(self, rules: set[str]) -> None:
+        """Decided: a rule that comes back begins anew."""
+        self.openings = {rule: openings for rule, openings in self.openings.items() if rule in rules}
+
     def pass_on(self, told: Pairs, mark: Callable[[RefRule], int], level: int | None = None) -> Pairs:
         """What one record made. ``mark``: where a rule's watermark stands after it; ``level``: of the rules that have come so far."""
         out: Pairs = []
