@@ -331,6 +331,8 @@ def rules_schema(rules: Path | None, data: Path | None, *, url: bool, tests: boo
         from rules.load import load_catalog
         from rules.schema import schema
 
+        if settings.rules is not None and not settings.rules.is_dir():
+            raise InputFault(f"{settings.rules}: no such directory of rules")
         shape = schema(load_catalog(settings.rules))
     click.echo(json.dumps(shape, ensure_ascii=False, indent=1))
 

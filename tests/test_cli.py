@@ -241,6 +241,9 @@ def test_misspelt_settings_are_found(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_json(tmp_path: Path) -> None:
-    """For editors."""
+    """For editors. A directory that is not there is a fault, not the built-in feeds."""
     done = run("rules", "schema", cwd=tmp_path)
     assert json.loads(done.stdout)["type"] == "object"
+    missing = run("rules", "schema", "--rules", "nowhere", cwd=tmp_path)
+    assert (missing.returncode, missing.stdout) == (1, b"")
+    assert b"nowhere: no such directory of rules" in missing.stderr
