@@ -87,8 +87,8 @@ class Storms:
     """Lets the steps of alerts through, in order, but those of alerts that are folded.
 
     A storm is told once for each moment (the same record, the same instant) in which something was folded, rose or ended: at once
-    where it begins, becomes worse or is over, else every ``update_every``. What it counts is never older than that: where nothing more
-    happens, it is told when the time is up.
+    where it begins, becomes worse, has folded twice as much or is over, else every ``update_every``. What it counts is never older
+    than that: where nothing more happens, it is told when the time is up.
     """
 
     def __init__(self, book: AlertBook) -> None:
@@ -200,7 +200,7 @@ class Storms:
             state.forget()
         elif last is not None and RANK[state.severity] > RANK[last.severity]:
             self._put(state, "escalated", step.cause, step.at_ms)
-        elif state.untold and step.at_ms >= state.due_ms:
+        elif state.untold and (step.at_ms >= state.due_ms or state.folded >= 2 * state.told[0]):
             self._put(state, "updated", step.cause, step.at_ms)
         if state.untold:
             if state.rule.id not in self._waiting:

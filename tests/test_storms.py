@@ -53,17 +53,18 @@ def test_a_count_is_never_older_than_update_every():
     slow = RULE.replace("update_every: 0s", "update_every: 30s") + "max_open: 1"
     line = Timeline(slow)
     readings(line, (0, "a", 11), *[(1 + i / 100, f"s{i}", 11) for i in range(38)])
-    assert storms(line) == [("opened", 1, 1, 1)]
-    line.tick(31 + 65)
-    assert storms(line) == [("opened", 1, 1, 1)]  # the watermark has not passed it
-    line.tick(31 + 65.001)
-    assert storms(line) == [("opened", 1, 1, 1), ("updated", 31, 38, 38)]
+    told = [folded for _, _, folded, _ in storms(line)]
+    assert told == [1, 2, 4, 8, 16, 32]  # each time it has doubled
+    line.tick(1.31 + 30 + 65)
+    assert len(storms(line)) == 6  # the watermark has not passed it
+    line.tick(1.31 + 30 + 65.001)
+    assert storms(line)[6:] == [("updated", 31.31, 38, 38)]
     line.tick(1000)
-    assert len(storms(line)) == 2
+    assert len(storms(line)) == 7
     line = Timeline(slow)
-    readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11))
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "c", 11), (3, "d", 11))
     line.end()
-    assert storms(line) == [("opened", 1, 1, 1), ("updated", 2, 2, 2)]
+    assert storms(line) == [("opened", 1, 1, 1), ("updated", 2, 2, 2), ("updated", 3, 3, 3)]
 
 
 def test_openings_beyond_max_rate_are_folded():

@@ -46,7 +46,7 @@ class Storm:
 class Storms:
     """Reads what the rules tell, in the order of transitions, and lets through what is told.
 
-    A storm is told once for what happens at one instant of one record: at once where it begins, becomes worse or is over, else no more
+    A storm is told once for what happens at one instant of one record: at once where it begins, becomes worse, has doubled or is over, else no more
     often than ``update_every``; but what it counts is never older than that.
     """
 
@@ -160,7 +160,7 @@ class Storms:
             out.append(self._tell(storm, "closed", at, reason))
         elif worse(storm.severity, storm.alert.severity):
             out.append(self._tell(storm, "escalated", at))
-        elif storm.untold and at >= storm.last_shown + storm.rule.update_every:
+        elif storm.untold and (at >= storm.last_shown + storm.rule.update_every or storm.folded >= 2 * storm.told[0]):
             out.append(self._tell(storm, "updated", at))
         return out
 
