@@ -100,7 +100,8 @@ def files(drafts_: Sequence[Draft], unit: int, beside: Tables, way: str = "plain
     rules = [
         replace(
             draft.rule,
-            version=_meaning(draft.spec),
+            # Of a rule over alerts it counts how high it stands.
+            version=f"{_meaning(draft.spec)} {level(draft.rule.id)}",
             named=frozenset(above.get(draft.rule.id, set()) & set(above)),
             level=level(draft.rule.id),
         )
