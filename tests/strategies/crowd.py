@@ -242,7 +242,7 @@ def _ops(rng: random.Random, unit: int, events: int, sets: int) -> list[tuple[An
     for _ in range(events):
         now += round(rng.expovariate(1 / pace)) * unit
         if rng.random() < 0.003:
-            now += rng.choice([50, 400, 9000]) * unit if unit == SECOND_MS else rng.choice([9, 40]) * unit
+            now += rng.choice([50, 400, 3570, 3590, 9000]) * unit if unit == SECOND_MS else rng.choice([9, 40]) * unit
         if rng.random() < 0.01:
             # Some fall silent, others appear.
             keys[rng.randrange(len(keys))] = f"s{rng.randrange(10 * len(keys))}"
