@@ -35,7 +35,8 @@ class Editor:
         self._news = threading.Condition()
         self._answers: dict[int, dict[str, Any]] = {}
         self._faults: dict[str, list[dict[str, Any]]] = {}
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
         text_document = {"completion": {"completionItem": {"snippetSupport": True}}, "hover": {}}
         self._ask(
             "initialize",
@@ -87,6 +88,11 @@ class Editor:
         self._server.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self._server.stdin.flush()
 
+    def stop(self) -> None:
+        """Ends the server, and what reads its answers before they are closed."""
+        self._server.kill()
+        self._listening.join(_PATIENCE_S)
+
     def _listen(self) -> None:
         stream = self._server.stdout
         assert stream
@@ -117,9 +123,13 @@ def editing(schema: str) -> Iterator[Editor]:
     """``schema``: its address, file or http."""
     command = ["node", str(SERVER), "--stdio"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        editor: Editor | None = None
         try:
             editor = Editor(server, schema)
             eventually(lambda: editor.offers("rules:\n  - |"))  # until it has asked for its settings
             yield editor
         finally:
-            server.kill()
+            if editor is None:
+                server.kill()
+            else:
+                editor.stop()

@@ -251,9 +251,10 @@ def test_a_changed_rule_and_a_stopped_system(kept: Kept) -> None:
         eventually(
             lambda: client.get(f"/api/v1/alerts/{kept.found['t.each']['alert']}").json()["condition"] == "cleared"
         )
-    time.sleep(1.5)
+    # the store is a moment behind the logs
+    eventually(lambda: "是当时的规则；现在是另一版本" in kept.why("t.each"))
+    eventually(lambda: "规则已改。" in kept.why("t.each"))
     while_running = kept.why("t.each")
-    assert "是当时的规则；现在是另一版本" in while_running
     assert "✓ 车速超过 100 km/h（车速 = 125） → 成立" in while_running
     assert "规则已改。" in while_running
     at_rest = why_not("t.new", "P1", format_ms(time.time_ns() // 1_000_000), [], kept.settings, "zh")
