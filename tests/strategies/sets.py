@@ -68,7 +68,7 @@ def _next(draw: st.DrawFn, unit: int, before: Sequence[Draft]) -> list[Draft]:
         elif fate == "renamed":
             found.append(draft.having({"title": {"zh": "另一题", "en": "Another title"}}))
         elif fate == "altered":
-            resolved = ["blue", "red"] if draft.rule.auto_resolve != {"blue", "red"} else ["blue"]
+            resolved = ["blue", "red"] if draft.rule.auto_resolve != {"blue", "red"} else ["yellow"]
             found.append(draft.having({"auto_resolve": resolved}, auto_resolve=frozenset(resolved)))
         elif fate == "replaced":
             staying = [identity for identity in ids if any(identity in _named(other.spec) for other in before)]
