@@ -38,7 +38,7 @@ def check_seed(seed: int, *, large: bool) -> None:
         check(case, seed)
     except Exception as error:
         kind = type(error)
-        small = shrunken(case, lambda other: _fails(other, seed, kind))
+        small = shrunken(case, lambda other: _fails(other, seed, kind), tries=100 if large else 400)
         again = f"FENGSUI_SEED={seed} python -m pytest tests/test_engine_crowds.py -k {'large' if large else 'small'}"
         print(f"seed {seed}; to play it again: {again}\n{small!r}")
         check(small, seed)

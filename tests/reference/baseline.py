@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.reference.panes import Panes
-from tests.reference.rule import Key, RefBaseline
+from tests.reference.rule import Key, RefBaseline, RefRule
+
+if TYPE_CHECKING:
+    from tests.reference.evaluator import Reference
 
 
 class Baselined(Panes):
-    """Nothing is kept but the events: what an earlier window measured is worked out again where it is asked for."""
+    def __init__(self, rule: RefRule, home: Reference) -> None:
+        super().__init__(rule, home)
+        #: what each window of a key came to; they are judged in order of time
+        self.judged: dict[tuple[Key, int], dict[str, Any]] = {}
 
     def measures(self, values: Key, end: int) -> dict[str, Any]:
         found = super().measures(values, end)
@@ -19,6 +25,7 @@ class Baselined(Panes):
             earlier = [self._earlier(values, window) for window in self._windows(values, end, baseline)]
             # All of one baseline look at what was there before it.
             found = found | {name: measure(plain, earlier) for name, measure in baseline.measures.items()}
+        self.judged[values, end] = found
         return found
 
     def _windows(self, values: Key, end: int, baseline: RefBaseline) -> list[int]:
@@ -32,7 +39,7 @@ class Baselined(Panes):
         matter when the engine forgets, that is when more than ``forget`` lies between two windows, one window's size taken off.
         """
         assert self.rule.window
-        found = sorted({over for event in self.events[values] for over in self.ends_over(event["time"]) if over <= end})
+        found = sorted(over for over in self.all_ends[values] if over <= end)
         first = found[0]
         for before, after in itertools.pairwise(found):
             if after - before > self.rule.forget - self.rule.window.size:
@@ -41,8 +48,5 @@ class Baselined(Panes):
 
     def _earlier(self, values: Key, end: int) -> dict[str, Any]:
         """A window without an event is one over nothing, and nobody asked for its baselines."""
-        assert self.rule.window
-        start = end - self.rule.window.size
-        if any(start <= event["time"] < end for event in self.events[values]):
-            return self.key_dict(values) | self.measures(values, end)
-        return self.key_dict(values) | super().measures(values, end)
+        measured = self.judged.get((values, end)) or super().measures(values, end)
+        return self.key_dict(values) | measured

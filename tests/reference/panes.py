@@ -18,13 +18,17 @@ class Panes(Episodic):
         super().__init__(rule, home)
         self.events: dict[Key, list[Fields]] = {}
         self.ends: set[tuple[int, Key]] = set()
+        #: of every key, also those that were judged
+        self.all_ends: dict[Key, set[int]] = {}
 
     def release(self, event: Fields) -> None:
         values = self.key_of(event)
         if values is None:
             return
         self.events.setdefault(values, []).append(event)
-        self.ends |= {(end, values) for end in self.ends_over(event["time"])}
+        ends = self.ends_over(event["time"])
+        self.ends |= {(end, values) for end in ends}
+        self.all_ends.setdefault(values, set()).update(ends)
 
     def ends_over(self, time: int) -> list[int]:
         """The ends of all windows that this instant lies in, the latest first."""
