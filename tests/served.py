@@ -49,6 +49,7 @@ rules:
     when: value > 9
     severity: blue
     enabled: shadow
+    max_open: 100000
 """
 
 

@@ -134,7 +134,7 @@ def test_refused_rules_are_told_and_go_away(page: Page, served: Served) -> None:
         expect(bar).to_contain_text("rules.yaml:8:11")
         expect(bar).to_contain_text("valeu")
         bar.get_by_role("button", name="还有 1 处").click()
-        expect(bar).to_contain_text("rules.yaml:24:11")
+        expect(bar).to_contain_text("rules.yaml:25:11")
         expect(bar).to_contain_text("生效的规则运行")
         expect(page.locator("[data-alert]").first).to_be_visible()  # the board stays what it is
         expect(page.locator(".stale")).to_have_count(0)  # and nothing is late

@@ -76,7 +76,7 @@ def test_a_refusal_stays_visible_until_it_is_mended(served: Served) -> None:
     refused = served.until(lambda: summary(served)["refused"])
     assert refused["faults"] == 3
     places = [(e["file"], e["line"], e["column"]) for e in refused["errors"]]
-    assert places == [("rules.yaml", 8, 11), ("rules.yaml", 18, 15), ("rules.yaml", 24, 11)]
+    assert places == [("rules.yaml", 8, 11), ("rules.yaml", 19, 15), ("rules.yaml", 25, 11)]
     assert "valeu" in refused["errors"][0]["message"]
     assert summary(served)["since"] == since
     assert metric(served, "fengsui_rules_refused") == 1
