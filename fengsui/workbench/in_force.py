@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from fengsui.workbench.playback import Source
 from rules.errors import RuleErrors
 from rules.load import load_bundle, load_rules, packs_directory
 from rules.model import Rule, RuleSet
+from sinks.store.history import StoredActivation
 
 
 def rules_at(source: Source, at_ms: int) -> Iterator[tuple[int, RuleSet]]:
@@ -20,11 +21,23 @@ def rules_at(source: Source, at_ms: int) -> Iterator[tuple[int, RuleSet]]:
 
     Sets that this version of the program refuses are passed over.
     """
-    feeds = sorted(FeedCatalog.builtin().feeds)
-    outline = source.outline(feeds, at_ms, min(at_ms + 1, MAX_MS))
-    for activation in reversed(outline.activations):
-        if activation.at_ms > at_ms:
-            continue
+    yield from _loaded(source, (one for one in reversed(_activations(source)) if one.at_ms <= at_ms))
+
+
+def rules_around(source: Source, at_ms: int) -> Iterator[RuleSet]:
+    """As ``rules_at``, then those after it: what happened before a set came into force may have arrived after."""
+    yield from (ruleset for _, ruleset in rules_at(source, at_ms))
+    later = (one for one in _activations(source) if one.at_ms > at_ms)
+    yield from (ruleset for _, ruleset in _loaded(source, later))
+
+
+def _activations(source: Source) -> Sequence[StoredActivation]:
+    """All of them, by position: those of a stretch at whose beginning nothing else was in force."""
+    return source.outline(sorted(FeedCatalog.builtin().feeds), MAX_MS - 1, MAX_MS).activations
+
+
+def _loaded(source: Source, activations: Iterable[StoredActivation]) -> Iterator[tuple[int, RuleSet]]:
+    for activation in activations:
         text = source.bundle(activation.pos)
         try:
             if text:

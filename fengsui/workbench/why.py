@@ -12,7 +12,7 @@ from events.transition import Transition
 from fengsui.exits import InputFault
 from fengsui.settings import Settings
 from fengsui.workbench.answer import Answer
-from fengsui.workbench.in_force import rule_in, rules_at, rules_now
+from fengsui.workbench.in_force import rule_in, rules_around, rules_now
 from fengsui.workbench.keeping import Event, Kept, kept
 from rules.load import load_catalog
 from rules.model import Rule, RuleSet
@@ -36,10 +36,10 @@ def why(alert: str, settings: Settings, language: Language) -> str:
         current = rule_in(now, opened.rule)
         ruleset, rule = now, current
         if current is None or current.version != opened.version:
-            for _, earlier in rules_at(holder.history, parse_instant(opened.opened_at or opened.at)):
-                then = rule_in(earlier, opened.rule)
+            for other in rules_around(holder.history, parse_instant(opened.opened_at or opened.at)):
+                then = rule_in(other, opened.rule)
                 if then is not None and then.version == opened.version:
-                    ruleset, rule = earlier, then
+                    ruleset, rule = other, then
                     break
         if rule is None:
             raise InputFault(
