@@ -40,7 +40,7 @@ format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.dev ## every benchmark of benchmarks/, one after the other
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@for script in benchmarks/[a-z]*.py; do name=benchmarks.$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m $$name; done
 
 board: $(BOARD)/dist/index.html ## the board, built by npm where its sources changed
 
