@@ -20,7 +20,7 @@ from events.feeds import ALERT_FEED
 from events.times import parse_instant
 from events.transition import Transition
 from sinks.filters import UNRESOLVED, Filter
-from sinks.live.memory import MAX_RESOLVED
+from sinks.live.protocol import MAX_RESOLVED
 from sinks.store.errors import StoreError
 from sinks.store.reads import SAME
 from streams.log.entry import transition

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from sinks.live.memory import MAX_RESOLVED, MAX_UNRESOLVED, Live
+from events.transition import Transition
+from sinks.live.memory import Live
+from sinks.live.protocol import MAX_RESOLVED, MAX_UNRESOLVED
 from sinks.store.errors import StoreError
 from sinks.store.store import Store
 from streams.log.entry import Entry, transition
 
-_READ_ENTRIES = 20_000
-_READ_BYTES = 32_000_000
+READ_ENTRIES = 20_000
+READ_BYTES = 32_000_000
 
 
 class Journal(Protocol):
@@ -18,26 +21,45 @@ class Journal(Protocol):
 
     @property
     def newest(self) -> int: ...
+    @property
+    def oldest(self) -> int: ...
     def read(self, after: int, max_events: int, max_bytes: int) -> list[Entry]: ...
+    def wait(self, after: int, timeout_s: float) -> bool: ...
 
 
-def fill(live: Live, journal: Journal, store: Store | None = None) -> int:
+def fill(
+    live: Live,
+    journal: Journal,
+    store: Store | None = None,
+    *,
+    strict: bool = False,
+    tell: Callable[[int, int], None] | None = None,
+) -> int:
     """Brings an empty live state up to the log's end; returns the position to go on from.
 
     The log alone knows all since its oldest entry; an alert that has been open for longer stands only in the store, so that
-    comes first. A store that cannot be asked is left out: the board then lacks such alerts until the next start.
+    comes first. A store that cannot be asked is left out: the board then lacks such alerts until the next start; with
+    ``strict`` it is a StoreError instead. ``tell`` is given the position reached and the log's end.
     """
     if store is not None:
         try:
             for resolved, limit in ((True, MAX_RESOLVED), (False, MAX_UNRESOLVED)):
                 live.apply(store.newest_alerts(resolved=resolved, limit=limit))
         except StoreError:
+            if strict:
+                raise
             # What came before the failure is right, and what the log holds is applied over it.
-            pass
     position = 0
     while True:
-        entries = journal.read(position, _READ_ENTRIES, _READ_BYTES)
+        entries = journal.read(position, READ_ENTRIES, READ_BYTES)
         if not entries:
             return position
-        live.apply(transition(entry) for entry in entries)
+        live.apply(transitions_of(entries))
         position = entries[-1].pos
+        if tell is not None:
+            tell(position, max(position, journal.newest))
+
+
+def transitions_of(entries: Iterable[Entry]) -> list[Transition]:
+    """The transitions among entries of the transition log."""
+    return [transition(entry) for entry in entries if entry.kind == "transition"]

@@ -6,18 +6,14 @@ import sys
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from events.transition import RANK, Transition, decode, encode
-from sinks.filters import UNRESOLVED, Facets, Filter, decode_cursor, encode_cursor, facets
-
-MAX_UNRESOLVED = 100_000
-MAX_RESOLVED = 20_000
-#: Of alerts that were let go, so many are remembered by name, so that a repeated transition does not bring them back.
-MAX_GONE = 100_000
+from sinks.filters import UNRESOLVED, Facets, Filter, decode_cursor, facets
+from sinks.live.protocol import MAX_GONE, MAX_RESOLVED, MAX_UNRESOLVED, Counts, Page, cursor_of
 
 _Place = tuple[int, int, str]
 
@@ -32,25 +28,15 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True)
-class Page:
-    """Alerts, reddest first and newest first within a colour, and the cursor of what follows, or None at the end."""
-
-    items: list[Transition]
-    next: str | None = None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many alerts, by one side each; ``region`` by severity within a region, cut to the digits that were asked for
-    (``""`` is none).
+class Adopted:
+    """What another live state holds, or what changed there: newest transitions, what was let go (alert -> n, in the order
+    in which it was), the position of the log that it stands at, and how many unresolved alerts it let go in all.
     """
 
-    total: int = 0
-    severity: dict[str, int] = field(default_factory=dict)
-    state: dict[str, int] = field(default_factory=dict)
-    condition: dict[str, int] = field(default_factory=dict)
-    domain: dict[str, int] = field(default_factory=dict)
-    region: dict[str, dict[str, int]] = field(default_factory=dict)
+    changed: list[Transition]
+    gone: Mapping[str, int]
+    position: int
+    let_go: int
 
 
 class Live:
@@ -94,13 +80,49 @@ class Live:
         with self._lock:
             for transition in transitions:
                 self._newest_seq = max(self._newest_seq, transition.seq)
-                row = self._rows.get(transition.alert)
-                seen = row.n if row else self._gone.get(transition.alert, 0)
-                if transition.n <= seen:
+                if transition.n <= self._seen(transition.alert):
                     continue
-                self._put(transition, row)
+                self._put(transition, self._rows.get(transition.alert))
                 fresh.append(transition)
         return fresh
+
+    def adopt(self, state: Adopted) -> None:
+        """Takes over what another live state made of the log since this one's position, and stands where that one stands.
+
+        All at once for whoever asks. What was let go there is let go here, so that both hold the same.
+        """
+        with self._lock:
+            newest = {one.alert: one for one in sorted(state.changed, key=lambda one: one.n)}
+            for alert, n in state.gone.items():
+                newest.pop(alert, None)
+                row = self._rows.get(alert)
+                if row:
+                    self._drop(row)
+                self._remember(alert, n)
+            fresh = [one for one in newest.values() if one.n > self._seen(one.alert)]
+            for one in fresh:
+                row = self._rows.get(one.alert)
+                if row:
+                    self._drop(row)
+            # The resolved leave in the order in which they were resolved.
+            rows = [self._add(one) for one in sorted(fresh, key=lambda one: one.seq)]
+            self._order += [row.place for row in rows]
+            self._order.sort()
+            self._unresolved += [row.place for row in rows if row.facets.state in UNRESOLVED]
+            self._unresolved.sort()
+            self._newest_seq = max(self._newest_seq, state.position)
+            self._let_go = state.let_go
+
+    def contents(self) -> Adopted:
+        """Everything, for another one to adopt."""
+        with self._lock:
+            bodies = [row.body for row in self._rows.values()]
+            gone, position, let_go = dict(self._gone), self._newest_seq, self._let_go
+        return Adopted([decode(body) for body in bodies], gone, position, let_go)
+
+    def _seen(self, alert: str) -> int:
+        row = self._rows.get(alert)
+        return row.n if row else self._gone.get(alert, 0)
 
     def get(self, alert: str) -> Transition | None:
         """The alert's newest transition; None for one that is not here (ask the store)."""
@@ -171,18 +193,26 @@ class Live:
     def _put(self, transition: Transition, before: _Row | None) -> None:
         if before:
             self._drop(before)
+        row = self._add(transition)
+        insort(self._order, row.place)
+        if row.facets.state in UNRESOLVED:
+            insort(self._unresolved, row.place)
+        self._bound()
+
+    def _add(self, transition: Transition) -> _Row:
+        """All but the places in the lists."""
         self._gone.pop(transition.alert, None)
         made = _interned(facets(transition))
-        place = (-RANK[made.severity], -made.opened_ms, made.alert)
-        row = _Row(made, place, transition.n, encode(transition))
+        row = _Row(made, (-RANK[made.severity], -made.opened_ms, made.alert), transition.n, encode(transition))
         self._rows[made.alert] = row
-        insort(self._order, place)
         self._counts[_group(made)] += 1
         if made.state in UNRESOLVED:
-            insort(self._unresolved, place)
             self._by_rule[made.rule, made.condition] += 1
         else:
             self._resolved[made.alert] = None
+        return row
+
+    def _bound(self) -> None:
         while len(self._unresolved) > self._max_unresolved:
             self._forget(self._unresolved[-1][2])
             self._let_go += 1
@@ -208,7 +238,11 @@ class Live:
     def _forget(self, alert: str) -> None:
         row = self._rows[alert]
         self._drop(row)
-        self._gone[alert] = row.n
+        self._remember(alert, row.n)
+
+    def _remember(self, alert: str, n: int) -> None:
+        self._gone[alert] = n
+        self._gone.move_to_end(alert)
         if len(self._gone) > MAX_GONE:
             self._gone.popitem(last=False)
 
@@ -216,11 +250,6 @@ class Live:
         with self._lock:
             rows = [self._rows[place[2]] for place in self._order]
         return (decode(row.body) for row in rows)
-
-
-def cursor_of(last: Facets) -> str:
-    """The cursor of the page after this alert, in the order of every list of alerts."""
-    return encode_cursor("a", RANK[last.severity], last.opened_ms, last.alert)
 
 
 def _group(one: Facets) -> Facets:
