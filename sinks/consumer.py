@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,6 +14,8 @@ _FIRST_WAIT_S = 0.5
 _MOST_WAIT_S = 30.0
 #: Between two looks at whether to stop.
 _IDLE_WAIT_S = 0.2
+#: Between two looks of a sink at what it wrote, while nothing comes.
+_CHECK_EVERY_S = 1.0
 _ERROR_CHARS = 400
 
 
@@ -54,7 +57,8 @@ class SinkThread(threading.Thread):
     ``handle`` must take repeats: after a crash it sees again what it had handled since the last commit. When it raises,
     the same stretch comes again after 0.5 s, then twice as long each time up to 30 s (or what the error's ``retry_after_s``
     says); nothing is skipped. ``linger_s`` lets a stretch gather before it is read, for sinks that like few large batches.
-    ``start_at``: begin after this position and commit nothing, for a sink that is rebuilt at each start.
+    ``check`` is called about once a second while there is nothing to read, and fails as ``handle`` does: for a sink whose
+    other side may lose what it was given. ``start_at``: begin after this position and commit nothing, for a sink that is rebuilt at each start.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class SinkThread(threading.Thread):
         max_bytes: int = 32_000_000,
         linger_s: float = 0.0,
         start_at: int | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name=f"sink-{name}", daemon=True)
         self._sink = name
@@ -77,6 +82,8 @@ class SinkThread(threading.Thread):
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._linger_s = linger_s
+        self._check = check
+        self._check_at_s = 0.0
         self._durable = start_at is None
         self._halt = threading.Event()
         self._moved = threading.Condition()
@@ -123,6 +130,7 @@ class SinkThread(threading.Thread):
     def _step(self) -> None:
         position = self._state.position
         if self._log.newest <= position and not self._log.wait(position, _IDLE_WAIT_S):
+            self._look()
             return
         if self._linger_s:
             self._halt.wait(self._linger_s)
@@ -143,6 +151,15 @@ class SinkThread(threading.Thread):
                 last_success_ms=self._clock(),
             )
             self._moved.notify_all()
+
+    def _look(self) -> None:
+        """Is what was written still there?"""
+        if self._check is None or time.monotonic() < self._check_at_s:
+            return
+        self._check()
+        self._check_at_s = time.monotonic() + _CHECK_EVERY_S
+        if self._state.error:
+            self._state = replace(self._state, error="", failing_since_ms=0, last_success_ms=self._clock())
 
     def _failed(self, error: Exception) -> None:
         now_ms = self._clock()
