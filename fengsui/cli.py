@@ -115,6 +115,9 @@ def _server(command: F) -> F:
             "--store", metavar="URL", help="存储：chdb:///目录 或 http(s)://ClickHouse · where history is kept"
         ),
         click.option(
+            "--live", metavar="URL", help="实时状态：memory:// 或 redis://主机:端口/库 · where current alerts are kept"
+        ),
+        click.option(
             "--watch/--no-watch",
             default=None,
             help="规则文件一改就重新读，默认是 · read rule files again when they change, the default",
@@ -512,6 +515,33 @@ def rules_reload(config: Path | None, **flags: object) -> None:
     from fengsui.remote import reload_rules
 
     click.echo(reload_rules(settings))
+
+
+@cli.group(short_help="Redis 中的实时状态 · the live state in Redis")
+def live() -> None:
+    """实时状态。
+
+    The live state.
+    """
+
+
+@live.command("rebuild", short_help="从日志重建 · make it again from the log")
+@_directory
+@click.option("--live", metavar="URL", help="redis://主机:端口/库 · where it is kept, as for up")
+@click.option("--store", metavar="URL", help="存储，日志已裁掉的预警从中取 · for alerts that the log no longer has")
+@click.option("--replace", is_flag=True, help="前缀属于别的系统时也取代它 · also where it is another system's")
+@_config
+def live_rebuild(config: Path | None, *, replace: bool, **flags: object) -> None:
+    """从预警变化日志（已裁掉的部分从存储）重建 Redis 中的实时状态；建好才切换，期间值班页照常。
+
+    Makes the live state in Redis again from the transition log, and from the store for what the log no longer has. It is
+    built beside the one in force and then takes its place: boards are served all the while. Redis holds nothing that
+    cannot be made again so. Where a system runs on --data, that does it.
+    """
+    settings = _settings(config, **flags)
+    from fengsui.live_rebuild import run_rebuild
+
+    run_rebuild(settings, replace=replace)
 
 
 @cli.group(short_help="管理员令牌 · the administrator's token")

@@ -16,11 +16,15 @@ from dashboards.server.tokens import TOKEN_FILE
 from fengsui.exits import DONE, INPUT, SERVICE, ServiceMissing
 from fengsui.layout import DataDirectory
 from fengsui.remote import call
+from fengsui.secret import without_password
 from fengsui.settings import KEYS, Settings
 from rules.calendar import last_known_year
 from rules.errors import RuleErrors
 from rules.load import load_rules, packs_directory
 from rules.model import RuleSet
+from sinks.live.address import RedisAddress
+from sinks.live.errors import LiveError
+from sinks.live.redis import ENOUGH_BYTES, Information, RedisLive
 from sinks.store.errors import StoreError
 from sinks.store.store import Store
 from streams.log.errors import LogError
@@ -46,7 +50,7 @@ def examine(settings: Settings, say: Callable[[str], object]) -> int:
     worst = DONE
     for name in KEYS:
         value = getattr(settings, name)
-        say(f"设置 set   {name} = {'—' if value is None else _without_password(str(value))} ({settings.origins[name]})")
+        say(f"设置 set   {name} = {'—' if value is None else without_password(str(value))} ({settings.origins[name]})")
     for finding in findings(settings):
         say(f"{_MARKS[finding.verdict]} {finding.what}: {finding.text}")
         worst = max(worst, finding.code)
@@ -63,6 +67,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _directory(directory)
     yield from _logs(directory)
     yield _store(settings, directory, running=running)
+    yield from live_findings(settings.live_address, identity_of(directory))
     yield _server(settings, running=running)
     yield from _certificate(settings)
     yield _board()
@@ -158,9 +163,55 @@ def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Fi
             return Finding("ok", "store", f"{url} is not there yet: the first start makes it")
     try:
         with Store.open(url) as store:
-            return Finding("ok", "store", f"{_without_password(url)} answers: ClickHouse {store.check()}")
+            return Finding("ok", "store", f"{without_password(url)} answers: ClickHouse {store.check()}")
     except StoreError as error:
-        return Finding("fail", "store", f"{_without_password(url)}: {error}", SERVICE)
+        return Finding("fail", "store", f"{without_password(url)}: {error}", SERVICE)
+
+
+def identity_of(directory: DataDirectory) -> str | None:
+    """Of the transition log; None where there is none yet, or it cannot be read (which is told elsewhere)."""
+    if not directory.transition_log.is_file():
+        return None
+    try:
+        with SqliteLog(directory.transition_log, read_only=True) as log:
+            return log.identity
+    except LogError:
+        return None
+
+
+def live_findings(address: RedisAddress | None, identity: str | None) -> Iterator[Finding]:
+    """Can the Redis be used, does it keep what it is given, is it ours?"""
+    if address is None:
+        yield Finding("ok", "live", "memory://: in the process, made again at each start")
+        return
+    shared = RedisLive(address, identity or "")
+    try:
+        known = shared.information()
+        yield from _redis(address, known)
+        if identity is None and shared.holder() is None:
+            yield Finding("ok", "live", f"{address} is empty: the first start fills it")
+        else:
+            head = shared.head()
+            text = f"{head.held:,} alerts at position {head.position:,}" if head else "empty: the next start fills it"
+            yield Finding("ok", "live", f"{address}: {text}")
+    except LiveError as error:
+        yield Finding("fail", "live", str(error), SERVICE)
+    finally:
+        shared.close()
+
+
+def _redis(address: RedisAddress, known: Information) -> Iterator[Finding]:
+    most = known.maxmemory_bytes
+    bound = f"maxmemory {most / (1 << 20):,.0f} MB" if most else "no maxmemory"
+    told = f"{address} answers: Redis {known.version}, {known.used_bytes / (1 << 20):,.0f} MB used, {bound}"
+    if known.policy != "noeviction" and most:
+        text = f"{told}, and throws keys away when it is full ({known.policy}): set maxmemory-policy noeviction"
+        yield Finding("warn", "redis", text)
+    elif most and most < ENOUGH_BYTES:
+        text = f"{told}: {ENOUGH_BYTES >> 20} MB are needed where there are many alerts, raise maxmemory"
+        yield Finding("warn", "redis", text)
+    else:
+        yield Finding("ok", "redis", told)
 
 
 def _server(settings: Settings, *, running: bool) -> Finding:
@@ -203,13 +254,3 @@ def _board() -> Finding:
     if not page.is_file():
         return Finding("warn", "board", "not built: run make board")
     return Finding("ok", "board", f"built, {page.parent}")
-
-
-def _without_password(url: str) -> str:
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))

@@ -27,6 +27,7 @@ def exit_code(error: BaseException) -> int | None:
     from events.feeds import CatalogError
     from fengsui.settings import SettingsError
     from rules.errors import RuleErrors
+    from sinks.live.errors import LiveError
     from sinks.store.errors import StoreError
     from streams.log.errors import LogError
     from streams.sources import SourceError
@@ -35,7 +36,7 @@ def exit_code(error: BaseException) -> int | None:
         return USAGE
     if isinstance(error, InputFault | RuleErrors | CatalogError | SourceError):
         return INPUT
-    if isinstance(error, ServiceMissing | LogError | StoreError):
+    if isinstance(error, ServiceMissing | LogError | StoreError | LiveError):
         return SERVICE
     # Backups and tokens have errors of their own; each says by its code what it is about.
     code = getattr(error, "exit_code", None)

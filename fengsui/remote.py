@@ -39,10 +39,11 @@ def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any
     return answer.status, answer.json
 
 
-def ask(settings: Settings, method: str, path: str) -> Answer:
+def ask(settings: Settings, method: str, path: str, body: bytes | None = None) -> Answer:
     """The answer to an API call, whatever its status. ServiceMissing where no system answers."""
     address, token = _system(settings)
-    request = urllib.request.Request(address + path, method=method, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # our own server
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(address + path, data=body, method=method, headers=headers)  # noqa: S310  # our own server
     # The certificate names the public host, and this goes to the same machine.
     context = ssl._create_unverified_context() if address.startswith("https:") else None  # noqa: S323
     try:

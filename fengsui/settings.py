@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fengsui.secret import Secret, without_password
+from sinks.live.address import MEMORY, RedisAddress
+
 CONFIG_FILE = "fengsui.toml"
 PREFIX = "FENGSUI_"
 
@@ -56,6 +59,11 @@ class Settings:
     listen: Listen = Listen()
     #: None: ``chdb://`` below the data directory
     store: str | None = None
+    #: ``memory://``, or a Redis that several processes share
+    live: str = MEMORY
+    #: of the Redis, where the address has none
+    redis_password: Secret | None = None
+    redis_password_file: Path | None = None
     zone: str = "Asia/Shanghai"
     behind_proxy: bool = False
     tls_cert: Path | None = None
@@ -70,6 +78,17 @@ class Settings:
     @property
     def tls(self) -> bool:
         return self.tls_cert is not None
+
+    @property
+    def live_address(self) -> RedisAddress | None:
+        """The Redis of the live state; None where it is kept in memory. SettingsError where its password cannot be read."""
+        password = self.redis_password.value if self.redis_password else None
+        if password is None and self.redis_password_file is not None:
+            try:
+                password = self.redis_password_file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError([f"{self.redis_password_file}: the password cannot be read: {error}"]) from error
+        return RedisAddress.parse(self.live, password=password)
 
 
 def _listen(value: object) -> Listen:
@@ -109,6 +128,18 @@ def _store(value: object) -> str:
     return text
 
 
+def _live(value: object) -> str:
+    text = str(value)
+    RedisAddress.parse(text)
+    return text
+
+
+def _secret(value: object) -> Secret:
+    if not str(value):
+        raise ValueError("empty")
+    return Secret(str(value))
+
+
 def _zone(value: object) -> str:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -131,6 +162,9 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "watch": _boolean,
     "listen": _listen,
     "store": _store,
+    "live": _live,
+    "redis_password": _secret,
+    "redis_password_file": _path,
     "zone": _zone,
     "behind_proxy": _boolean,
     "tls_cert": _path,
@@ -169,7 +203,8 @@ def load_settings(
         try:
             values[name] = _READERS[name](value)
         except ValueError as error:
-            faults.append(f"{where} = {str(value)[:80]!r}: {error}")
+            shown = "***" if name == "redis_password" else without_password(str(value))[:80]
+            faults.append(f"{where} = {shown!r}: {error}")
     settings = Settings(**values, origins={name: given[name][1] if name in given else "built in" for name in KEYS})
     faults += _together(settings)
     if faults:
@@ -203,8 +238,8 @@ def _together(settings: Settings) -> list[str]:
     faults = []
     if (settings.tls_cert is None) != (settings.tls_key is None):
         faults.append("--tls-cert and --tls-key go together")
-    pair = (settings.tls_cert, settings.tls_key)
-    faults += [f"{path}: no such file" for path in pair if path is not None and not path.is_file()]
+    files = (settings.tls_cert, settings.tls_key, settings.redis_password_file)
+    faults += [f"{path}: no such file" for path in files if path is not None and not path.is_file()]
     if not settings.listen.loopback and not settings.tls and not settings.behind_proxy:
         faults.append(
             f"--listen {settings.listen} can be reached from other machines, and without TLS tokens could be read on the way: "

@@ -15,12 +15,18 @@ from fengsui.rulebook import Rulebook
 from fengsui.settings import Settings
 from rules.load import packs_directory
 from sinks.consumer import SinkState, SinkThread
-from sinks.live.memory import MAX_RESOLVED, MAX_UNRESOLVED, Live
+from sinks.live.fill import transitions_of
+from sinks.live.memory import Live
+from sinks.live.mirror import Mirror, MirrorState
+from sinks.live.protocol import MAX_RESOLVED, MAX_UNRESOLVED
+from sinks.live.rebuild import Rebuilding
+from sinks.live.redis import RedisLive
+from sinks.live.writer import LiveWriter
 from sinks.store.errors import StoreError, StoreMismatch
 from sinks.store.store import Store
 from streams.embedded import EngineRunner
 from streams.gateway.gateway import Gateway
-from streams.log.entry import Entry, transition
+from streams.log.entry import Entry
 from streams.log.sqlite import SqliteLog
 from streams.metrics import Metrics
 
@@ -55,7 +61,10 @@ class System:
         self.clock = clock
         self._wall = wall
         self.metrics = Metrics()
-        self.live = Live()
+        #: what the board answers from; a mirror where it is shared with other processes
+        self.live: Live | Mirror = Live()
+        #: of the live state in Redis; None where it is kept in memory
+        self.live_rebuild: Rebuilding | None = None
         self.sinks: list[SinkThread] = []
         self.rulebook = Rulebook(self.rules_directory, zone=settings.zone, clock=clock, metrics=self.metrics)
         self._stack = ExitStack()
@@ -161,36 +170,63 @@ class System:
 
     def _start_sinks(self) -> None:
         store = self.store
-        self._fill_live()
+        live = self._share_live() if self.settings.live_address else self._keep_live()
         self._sink("store-events", self.event_log, store.insert_log)
         self._sink("store-transitions", self.transition_log, store.insert_transitions)
         self._sink("store-dead", self.dead_log, store.insert_dead)
-        # Kept in memory, so read from the beginning at each start, and no offset is kept.
-        live = SinkThread(
-            "live",
-            self.transition_log,
-            lambda entries: _apply(self.live, entries),
-            clock=self.clock,
-            start_at=self.transition_log.oldest - 1,
-        )
         self.sinks.append(live)
         for sink in self.sinks:
             sink.start()
             self._stack.callback(sink.stop)
-        live.wait_for(self.transition_log.newest, _LIVE_WAIT_S)
+        if self.live_rebuild is None:
+            live.wait_for(self.transition_log.newest, _LIVE_WAIT_S)
+
+    def _keep_live(self) -> SinkThread:
+        """In memory, so it is read from the beginning at each start, and no offset is kept."""
+        live = Live()
+        self.live = live
+        self._fill_live(live)
+        return SinkThread(
+            "live",
+            self.transition_log,
+            lambda entries: _ignore(len(live.apply(transitions_of(entries)))),
+            clock=self.clock,
+            start_at=self.transition_log.oldest - 1,
+        )
+
+    def _share_live(self) -> SinkThread:
+        """In Redis, where it says itself how far it has come; this process answers from a copy that needs nobody."""
+        address = self.settings.live_address
+        assert address is not None
+        shared = RedisLive(address, self.transition_log.identity)
+        self._stack.callback(shared.close)
+        writer = LiveWriter(shared, self.transition_log, self.store)
+        mirror = Mirror(shared, self.transition_log, self.store, clock=self.clock)
+        mirror.begin()
+        mirror.start()
+        self._stack.callback(mirror.stop)
+        self.live, self.live_rebuild = mirror, Rebuilding(writer)
+        return SinkThread(
+            "live",
+            self.transition_log,
+            writer.handle,
+            clock=self.clock,
+            start_at=self.transition_log.newest,
+            check=writer.check,
+        )
 
     def _sink(self, name: str, log: SqliteLog, insert: Callable[[Sequence[Entry]], int]) -> None:
         self.sinks.append(
             SinkThread(name, log, lambda entries: _ignore(insert(entries)), clock=self.clock, linger_s=_STORE_LINGER_S)
         )
 
-    def _fill_live(self) -> None:
+    def _fill_live(self, live: Live) -> None:
         """What was trimmed from the transition log is had from the store: an alert that is still open must not vanish."""
         if self.transition_log.oldest <= 1:
             return
         try:
             for resolved, limit in ((True, MAX_RESOLVED), (False, MAX_UNRESOLVED)):
-                self.live.apply(self.store.newest_alerts(resolved=resolved, limit=limit))
+                live.apply(self.store.newest_alerts(resolved=resolved, limit=limit))
         except StoreError as error:
             _log.error("alerts from before the transition log's beginning are not on the board: %s", error)
 
@@ -208,6 +244,10 @@ class System:
 
     def sink_states(self) -> list[SinkState]:
         return [sink.state for sink in self.sinks]
+
+    def live_source(self) -> MirrorState | None:
+        """What the copy of a shared live state follows; None where it is not shared."""
+        return self.live.state if isinstance(self.live, Mirror) else None
 
     def services(self, auth: Auth, *, version: str, time_scale: float = 1.0) -> Services:
         """What the web server is given. ``time_scale``: how much faster than the wall clock the system's clock runs."""
@@ -228,6 +268,8 @@ class System:
             runner=self.runner,
             rules=self.rulebook,
             sinks=self.sink_states,
+            live_source=self.live_source,
+            live_rebuild=self.live_rebuild,
             pulse=self.gateway.pulse,
             board=board if board.is_dir() else None,
             settings=ServerSettings(
@@ -246,10 +288,6 @@ class System:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _apply(live: Live, entries: Sequence[Entry]) -> None:
-    live.apply(transition(entry) for entry in entries if entry.kind == "transition")
 
 
 def _ignore(_count: int) -> None:

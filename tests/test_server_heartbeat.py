@@ -13,6 +13,7 @@ from events.times import format_ms
 from rules.errors import RuleError
 from rules.load import load_rules
 from sinks.consumer import SinkState
+from sinks.live.mirror import MirrorState
 from streams.embedded import RunnerHealth
 from streams.log.errors import LogBroken
 
@@ -47,6 +48,10 @@ class World:
     transition_log: LogState = field(default_factory=LogState)
     refused: Refusal | None = None
     settings: Settings = field(default_factory=Settings)
+    followed: MirrorState | None = None
+
+    def live_source(self) -> MirrorState | None:
+        return self.followed
 
     @property
     def runner(self) -> World:
@@ -160,6 +165,18 @@ def test_logs_and_rules() -> None:
     assert pulse.health == "stalled"
     assert [(p.part, p.level) for p in pulse.problems] == [("log", "stalled"), ("log", "behind"), ("rules", "notice")]
     assert "95%" in pulse.problems[1].title["en"]
+
+
+def test_a_board_without_its_redis_says_so() -> None:
+    """Since when, and why; nothing stands still for it."""
+    world = well()
+    world.followed = MirrorState("redis")
+    assert world.pulse() == Pulse("ok", (), 0.0)
+    world.followed = MirrorState("log", "redis://127.0.0.1:6379/0?prefix=x does not answer", NOW_MS - 9_000)
+    (problem,) = world.pulse().problems
+    assert (problem.part, problem.level, problem.since) == ("live", "behind", format_ms(NOW_MS - 9_000))
+    assert problem.title["zh"] == "Redis 不可用，已改读日志"
+    assert "does not answer" in problem.detail
 
 
 def test_refused_rules_are_no_ill_health() -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from dashboards.server import alerts, events, feeds, health, history, openapi, rules, session, subjects, trend
+from dashboards.server import alerts, events, feeds, health, history, live, openapi, rules, session, subjects, trend
 from dashboards.server.acts import Acts
 from dashboards.server.board import Board
 from dashboards.server.intake import Intake
@@ -103,6 +103,8 @@ def routes(hub: Hub, intake: Intake, acts: Acts) -> Sequence[BaseRoute]:
         _route("/rules/reload", {"POST": rules.reload_rules}),
         _route("/rules/schema", public={"GET": rules.show_schema}),  # asks for a key or a token itself
         _route("/rules/{id}", {"GET": rules.show_rule}),
+        _route("/live", {"GET": live.show_live}),
+        _route("/live/rebuild", {"POST": live.rebuild_live}),
         _route("/feeds", {"GET": feeds.list_feeds}),
         _route("/subjects/{id:path}", {"GET": subjects.show_subject}),
         _route("/trend", {"GET": trend.show_trend}),

@@ -58,6 +58,7 @@ def take_pulse(services: Services) -> Pulse:
     problems = [*_engine(health, lag_s, now_ms, scale)]
     for sink in services.sinks():
         problems += _sink(sink, now_ms, scale)
+    problems += _live(services)
     for name, zh, log in (("event", "事件", services.event_log), ("transition", "预警", services.transition_log)):
         problems += _log(name, zh, log)
     problems += _rules(services)
@@ -118,6 +119,15 @@ def _sink(sink: SinkState, now_ms: int, scale: float) -> Iterator[Trouble]:
         level: Level = "stalled" if waited_ms > SINK_STALLED_MS else "behind"
         title = {"zh": f"{zh}落后 {sink.lag} 条", "en": f"The {en} is {sink.lag} entries behind"}
         yield Trouble(part, level, since, title, sink.error)
+
+
+def _live(services: Services) -> Iterator[Trouble]:
+    """Nothing on the board is wrong for it; but other boards start more slowly, and share no sessions."""
+    followed = services.live_source()
+    if followed is not None and followed.source == "log":
+        since = format_ms(followed.since_ms) if followed.since_ms else None
+        title = {"zh": "Redis 不可用，已改读日志", "en": "Redis is not available: the board reads the log instead"}
+        yield Trouble("live", "behind", since, title, followed.error)
 
 
 def _log(name: str, zh: str, log: Log) -> Iterator[Trouble]:

@@ -195,6 +195,34 @@ _IN_FORCE = _object(
     shadow=_COUNT,
     off=_COUNT,
 )
+_LIVE = _object(
+    "source error since seq alerts let_go rebuild",
+    source={"type": "string", "enum": ["memory", "redis", "log"]},
+    error=_maybe({"type": "string", "description": "why the log is read"}),
+    since=_maybe(_INSTANT),
+    seq=_COUNT,
+    alerts=_COUNT,
+    let_go={**_COUNT, "description": "unresolved ones that are only in the store, because there were too many"},
+    rebuild=_maybe(
+        _object(
+            "state stage done of error rebuilt",
+            state={"type": "string", "enum": ["idle", "running", "done", "failed"]},
+            stage={"type": "string"},
+            done=_COUNT,
+            of=_COUNT,
+            error={"type": "string"},
+            rebuilt=_maybe(
+                _object(
+                    "build position unresolved resolved",
+                    build={"type": "string"},
+                    position=_COUNT,
+                    unresolved=_COUNT,
+                    resolved=_COUNT,
+                )
+            ),
+        )
+    ),
+)
 _SUMMARY = _object(
     "at seq zone health problems alerts feeds engine sinks rules",
     at=_INSTANT,
@@ -373,6 +401,7 @@ _SCHEMAS: Json = {
         )
     ),
     "Series": _SERIES,
+    "Live": _LIVE,
     "Summary": _SUMMARY,
     "Trend": _object(
         "from to bucket_s items",
@@ -561,6 +590,21 @@ _API_PATHS: Json = {
                 404,
                 409,
                 503,
+            ),
+        }
+    },
+    "/live": {"get": _get("Where current alerts come from", _answer(_ref("Live"), "The live state"))},
+    "/live/rebuild": {
+        "post": {
+            "summary": "Make the shared live state again; readers are served all the while",
+            "requestBody": {
+                "required": False,
+                "content": _content(
+                    _object(replace={"type": "boolean", "description": "also where it is of another system"})
+                ),
+            },
+            "responses": _answer(
+                _ref("Live"), "It has begun: GET /live says how far it is", 400, 403, 404, 409, status=202
             ),
         }
     },

@@ -13,6 +13,7 @@ from rules.changes import Changes
 from rules.errors import RuleError
 from rules.model import RuleSet
 from sinks.filters import Filter
+from sinks.live.protocol import LiveState
 from streams.acts import Refused
 
 if TYPE_CHECKING:
@@ -77,33 +78,6 @@ class Page(Protocol[T_co]):
     def items(self) -> Sequence[T_co]: ...
     @property
     def next(self) -> str | None: ...
-
-
-class Counts(Protocol):
-    @property
-    def total(self) -> int: ...
-    @property
-    def severity(self) -> Mapping[str, int]: ...
-    @property
-    def state(self) -> Mapping[str, int]: ...
-    @property
-    def condition(self) -> Mapping[str, int]: ...
-    @property
-    def domain(self) -> Mapping[str, int]: ...
-    @property
-    def region(self) -> Mapping[str, Mapping[str, int]]: ...
-
-
-class Live(Protocol):
-    """The alerts as they now stand."""
-
-    @property
-    def newest_seq(self) -> int: ...
-    def apply(self, transitions: Sequence[Transition]) -> Sequence[Transition]: ...
-    def get(self, alert: str) -> Transition | None: ...
-    def alerts(self, wanted: Filter | None = ...) -> Page[Transition]: ...
-    def counts(self, wanted: Filter | None = ..., *, region_digits: int = ...) -> Counts: ...
-    def by_rule(self) -> Mapping[str, Mapping[str, int]]: ...
 
 
 class Evidence(Protocol):
@@ -245,6 +219,25 @@ class SinkState(Protocol):
     def running(self) -> bool: ...
 
 
+class LiveSource(Protocol):
+    """What a copy of a shared live state follows: ``redis``, or ``log`` with why and since when (epoch ms, 0 is unknown)."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def since_ms(self) -> int: ...
+
+
+class LiveRebuild(Protocol):
+    """Makes a shared live state again (:class:`sinks.live.rebuild.Rebuilding`)."""
+
+    @property
+    def progress(self) -> Any: ...
+    def begin(self, *, replace_other: bool = ...) -> bool: ...
+
+
 class FeedPulse(Protocol):
     """What the door accepted of a feed since the start. Times are epoch ms."""
 
@@ -329,13 +322,16 @@ class Services:
     gateway: Gateway
     event_log: Log
     transition_log: Log
-    live: Live
+    live: LiveState
     store: Store
     runner: Runner
     #: None where the rules are kept elsewhere
     rules: Rules | None = None
     sinks: Callable[[], Sequence[SinkState]] = field(default=lambda: ())
     pulse: Callable[[], Mapping[str, FeedPulse]] = field(default=dict)
+    #: None where the live state is this process's own
+    live_source: Callable[[], LiveSource | None] = field(default=lambda: None)
+    live_rebuild: LiveRebuild | None = None
     #: the built board; None where there is none
     board: Path | None = None
     settings: Settings = field(default_factory=Settings)

@@ -1,0 +1,102 @@
+"""``fengsui live rebuild``: the live state in Redis again from the transition log, here or in the system that runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+from fengsui.exits import InputFault, ServiceMissing
+from fengsui.layout import DataDirectory
+from fengsui.remote import ask
+from fengsui.settings import Settings
+from sinks.live.address import RedisAddress
+from sinks.live.fill import Journal
+from sinks.live.redis import RedisLive
+from sinks.live.writer import LiveWriter
+from sinks.store.store import Store
+from streams.log.sqlite import SqliteLog
+
+_ASK_EVERY_S = 0.3
+_STAGES = {"read": "读日志 · reading the log", "write": "写入 · writing alerts"}
+
+
+def run_rebuild(settings: Settings, *, replace: bool = False) -> None:
+    """Says what was made. InputFault where the live state is not shared; LiveError, LogError, StoreError, ServiceMissing."""
+    address = settings.live_address
+    if address is None:
+        raise InputFault(
+            f"live = {settings.live} ({settings.origins.get('live', 'built in')}): live state in memory is made again at each "
+            "start, there is nothing to rebuild; name the Redis with --live redis://HOST:PORT/DB, or FENGSUI_LIVE"
+        )
+    directory = DataDirectory(settings.data)
+    if directory.in_use():
+        _told(address, _by_the_running_system(settings, replace=replace))
+        return
+    if not directory.transition_log.is_file():
+        raise InputFault(
+            f"{settings.data} is no data directory of Fengsui: give one with --data, or start `fengsui up` first"
+        )
+    directory.check_version()
+    with SqliteLog(directory.transition_log, read_only=True) as log:
+        if log.oldest <= 1:
+            made = rebuild(address, log, log.identity, None, replace=replace)
+        else:
+            with Store.open(settings.store or f"chdb://{directory.store.resolve()}") as store:
+                made = rebuild(address, log, log.identity, store, replace=replace)
+    _told(address, made)
+
+
+def rebuild(
+    address: RedisAddress, journal: Journal, identity: str, store: Store | None, *, replace: bool
+) -> dict[str, Any]:
+    """In this process. ``identity`` is that of the transition log."""
+    shared = RedisLive(address, identity)
+    try:
+        made = LiveWriter(shared, journal, store).rebuild(replace=replace, tell=_show)
+    finally:
+        shared.close()
+        _clear()
+    return {"position": made.position, "unresolved": made.unresolved, "resolved": made.resolved}
+
+
+def _by_the_running_system(settings: Settings, *, replace: bool) -> dict[str, Any]:
+    """It holds the directory and the store, so it is asked to; what it says is shown as it goes on."""
+    begun = ask(settings, "POST", "/api/v1/live/rebuild", json.dumps({"replace": replace}).encode())
+    if begun.status == 404:
+        raise InputFault(
+            "the running system keeps its live state in memory: start it with --live redis://… to share it"
+        )
+    if begun.status != 202:
+        raise ServiceMissing(str(begun.json.get("detail") or begun.json.get("title") or f"HTTP {begun.status}"))
+    try:
+        while True:
+            told = ask(settings, "GET", "/api/v1/live").json.get("rebuild") or {}
+            if told.get("state") == "failed":
+                raise ServiceMissing(str(told.get("error")))
+            if told.get("state") == "done":
+                return dict(told["rebuilt"])
+            _show(str(told.get("stage")), int(told.get("done", 0)), int(told.get("of", 0)))
+            time.sleep(_ASK_EVERY_S)
+    finally:
+        _clear()
+
+
+def _told(address: RedisAddress, made: dict[str, Any]) -> None:
+    click.echo(
+        f"实时状态已重建 · rebuilt up to position {made['position']:,}: {made['unresolved']:,} unresolved and "
+        f"{made['resolved']:,} resolved alerts in {address}"
+    )
+
+
+def _show(stage: str, done: int, of: int) -> None:
+    if sys.stderr.isatty() and stage in _STAGES:
+        click.echo(f"\r\033[K{_STAGES[stage]} {done:,} / {of:,}", err=True, nl=False)
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", err=True, nl=False)
