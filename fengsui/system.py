@@ -15,6 +15,7 @@ from fengsui.rulebook import Rulebook
 from fengsui.settings import Settings
 from rules.load import packs_directory
 from sinks.consumer import SinkState, SinkThread
+from sinks.live.errors import LiveError
 from sinks.live.fill import transitions_of
 from sinks.live.memory import Live
 from sinks.live.mirror import Mirror, MirrorState
@@ -202,6 +203,10 @@ class System:
         self._stack.callback(shared.close)
         writer = LiveWriter(shared, self.transition_log, self.store)
         mirror = Mirror(shared, self.transition_log, self.store, clock=self.clock)
+        try:
+            writer.check()
+        except (LiveError, StoreError) as error:
+            _log.error("the live state in Redis cannot be brought up now; it is when it can: %s", error)
         mirror.begin()
         mirror.start()
         self._stack.callback(mirror.stop)

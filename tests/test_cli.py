@@ -73,7 +73,7 @@ def test_help_is_there_in_both_languages(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     text = done.stdout.decode()
     assert done.returncode == 0
-    for name in ("demo", "up", "replay", "rules", "doctor", "backup", "restore", "token"):
+    for name in ("demo", "up", "replay", "rules", "live", "doctor", "backup", "restore", "token"):
         assert f"\n  {name} " in text
     assert "烽燧" in text
     assert "early warning" in text
