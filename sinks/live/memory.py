@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,16 +13,15 @@ import msgspec
 
 from events.transition import RANK, Transition, decode, encode
 from sinks.filters import UNRESOLVED, Facets, Filter, decode_cursor, facets
+from sinks.live.index import Index, Place, remove
 from sinks.live.protocol import MAX_GONE, MAX_RESOLVED, MAX_UNRESOLVED, Counts, Page, cursor_of
-
-_Place = tuple[int, int, str]
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """One alert: its facets, the place in the list (negative rank, negative opening, id), and its newest transition."""
 
     facets: Facets
-    place: _Place
+    place: Place
     n: int
     body: bytes
 
@@ -50,10 +49,12 @@ class Live:
         self._max_resolved = max_resolved
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
-        self._order: list[_Place] = []
+        self._order: list[Place] = []
         #: unresolved alerts in the order of the list, and resolved ones by the time of their resolution
-        self._unresolved: list[_Place] = []
+        self._unresolved: list[Place] = []
         self._resolved: OrderedDict[str, None] = OrderedDict()
+        self._rules = Index()
+        self._subjects = Index()
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._counts: Counter[Facets] = Counter()
         #: (rule, condition) -> unresolved alerts
@@ -108,6 +109,8 @@ class Live:
             rows = [self._add(one) for one in sorted(fresh, key=lambda one: one.seq)]
             self._order += [row.place for row in rows]
             self._order.sort()
+            self._rules.add_many((row.facets.rule, row.place) for row in rows)
+            self._subjects.add_many((row.facets.subject, row.place) for row in rows)
             self._unresolved += [row.place for row in rows if row.facets.state in UNRESOLVED]
             self._unresolved.sort()
             self._newest_seq = max(self._newest_seq, state.position)
@@ -135,7 +138,7 @@ class Live:
         rows: list[_Row] = []
         more = False
         with self._lock:
-            order = self._unresolved if wanted.state and wanted.state <= UNRESOLVED else self._order
+            order = self._order_for(wanted)
             start = 0
             if wanted.cursor:
                 rank, opened_ms, alert = decode_cursor("a", wanted.cursor, int, int, str)
@@ -183,18 +186,31 @@ class Live:
             one["active"] += count if condition == "active" else 0
         return sums
 
+    def _order_for(self, wanted: Filter) -> list[Place]:
+        """The shortest list that holds all that the filter admits, in the order of every list."""
+        orders = [self._order]
+        if wanted.state and wanted.state <= UNRESOLVED:
+            orders.append(self._unresolved)
+        if wanted.subject is not None:
+            orders.append(self._subjects.of(wanted.subject))
+        if wanted.rule is not None:
+            orders.append(self._rules.of(wanted.rule))
+        return min(orders, key=len)
+
     def _groups(self, wanted: Filter) -> list[tuple[Facets, int]]:
         """Alerts of one kind counted together where the filter cannot tell them apart, else one by one."""
         with self._lock:
             if (wanted.rule, wanted.subject, wanted.feed, wanted.from_ms, wanted.to_ms) == (None,) * 5:
                 return list(self._counts.items())
-            return [(row.facets, 1) for row in self._rows.values()]
+            return [(self._rows[place[2]].facets, 1) for place in self._order_for(wanted)]
 
     def _put(self, transition: Transition, before: _Row | None) -> None:
         if before:
             self._drop(before)
         row = self._add(transition)
         insort(self._order, row.place)
+        self._rules.add(row.facets.rule, row.place)
+        self._subjects.add(row.facets.subject, row.place)
         if row.facets.state in UNRESOLVED:
             insort(self._unresolved, row.place)
         self._bound()
@@ -221,13 +237,15 @@ class Live:
 
     def _drop(self, row: _Row) -> None:
         del self._rows[row.facets.alert]
-        _remove(self._order, row.place)
+        remove(self._order, row.place)
+        self._rules.drop(row.facets.rule, row.place)
+        self._subjects.drop(row.facets.subject, row.place)
         group = _group(row.facets)
         self._counts[group] -= 1
         if not self._counts[group]:
             del self._counts[group]
         if row.facets.state in UNRESOLVED:
-            _remove(self._unresolved, row.place)
+            remove(self._unresolved, row.place)
             kind = row.facets.rule, row.facets.condition
             self._by_rule[kind] -= 1
             if not self._by_rule[kind]:
@@ -261,9 +279,3 @@ def _interned(one: Facets) -> Facets:
     """The same few words stand in a hundred thousand rows: keep each once."""
     words = ("severity", "state", "condition", "domain", "rule", "feed", "region")
     return msgspec.structs.replace(one, **{name: sys.intern(getattr(one, name)) for name in words})
-
-
-def _remove(order: list[_Place], place: _Place) -> None:
-    index = bisect_left(order, place)
-    assert order[index] == place, f"{place} is not in the list"
-    del order[index]
