@@ -20,6 +20,8 @@ from rules.model import Rule
 #: Keys of folded alerts that a storm names.
 SAMPLE = 20
 _MINUTE_MS = 60_000
+#: Openings that are remembered: a late event may open among those of long ago.
+_OPENINGS_KEPT = 10_000
 
 
 #: The log record with which a rule's watermark passed an instant; None where it has not yet.
@@ -154,7 +156,7 @@ class Storms:
             if bisect_right(openings, now) - bisect_right(openings, now - _MINUTE_MS) >= rule.max_rate:
                 return False
             insort(openings, now)
-            del openings[: max(0, len(openings) - 2 * rule.max_rate)]
+            del openings[: max(0, len(openings) - max(_OPENINGS_KEPT, 2 * rule.max_rate))]
         state.active.add(step.alert)
         return True
 

@@ -75,6 +75,15 @@ def test_openings_beyond_max_rate_are_folded():
     assert storms(line) == [("opened", 59.999, 1, 1), ("updated", 60.5, 2, 2)]
 
 
+def test_a_late_opening_counts_those_of_its_own_minute():
+    """However many have opened since."""
+    line = Timeline(RULE + "max_rate: 2")
+    readings(line, (0, "a", 11), (30, "b", 11), *[(100 * i, f"s{i}", 11) for i in range(1, 9)])
+    readings(line, (31, "c", 11), (95, "d", 11))
+    assert "d" in {t.key["subject"] for t in line.made if "subject" in t.key}
+    assert storms(line) == [("opened", 31, 1, 1)]
+
+
 def test_a_person_ends_a_storm():
     """What it folded goes on unseen; the next that must be folded opens a storm anew, which counts from one."""
     line = Timeline(RULE + "max_open: 1")
