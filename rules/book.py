@@ -82,6 +82,8 @@ class AlertBook:
         self._max_resolved = max_resolved
         self.forgotten = 0
         self._folded: dict[str, Folded] = {}
+        #: the newest of the folded ones that are over
+        self._unfolded: dict[str, None] = {}
         self._made: list[Step] = []
         self._refused: list[tuple[str, str]] = []
 
@@ -98,10 +100,17 @@ class AlertBook:
                 found.setdefault((known.rule, known.evidence.feed), []).append(opening)
         return found
 
+    def has_opened(self, rule: Rule, key: Key, at_ms: int) -> bool:
+        """Whether this key had an opening in this millisecond."""
+        return self._has_opened(alert_id(rule.id, key, at_ms))
+
+    def _has_opened(self, alert: str) -> bool:
+        return self.get(alert) is not None or alert in self._folded or alert in self._unfolded
+
     def open(self, rule: Rule, key: Key, opening: Opening, *, cause: int) -> str | None:
         """-> the alert's id; None where this key already had an opening in this millisecond (the two are one)."""
         alert = alert_id(rule.id, key, opening.at_ms)
-        if self.get(alert) is not None or alert in self._folded:
+        if self._has_opened(alert):
             return None
         when = at(opening.at_ms)
         self.put(
@@ -207,6 +216,9 @@ class AlertBook:
     def unfold(self, alert: str) -> None:
         """A folded alert is over."""
         del self._folded[alert]
+        self._unfolded[alert] = None
+        if len(self._unfolded) > self._max_resolved:
+            del self._unfolded[next(iter(self._unfolded))]
 
     def is_folded(self, alert: str) -> bool:
         return alert in self._folded
@@ -270,6 +282,7 @@ class AlertBook:
             "resolved": msgspec.json.encode(list(self._resolved.values())),
             "forgotten": self.forgotten,
             "folded": {alert: list(folded) for alert, folded in self._folded.items()},
+            "unfolded": list(self._unfolded),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -277,6 +290,7 @@ class AlertBook:
         self._resolved = {t.alert: t for t in msgspec.json.decode(state["resolved"], type=list[Transition])}
         self.forgotten = state["forgotten"]
         self._folded = {alert: Folded(*folded) for alert, folded in state["folded"].items()}
+        self._unfolded = dict.fromkeys(state["unfolded"])
 
 
 def place_of(step: Step) -> tuple[int, int, str, str, int, int]:

@@ -7,6 +7,7 @@ the few rows at which something happened.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,8 +20,12 @@ from rules.jit import njit
 OPEN, UPDATE, ESCALATE, CLOSE = 0, 1, 2, 3
 _NEVER = np.int64(NEVER)
 _STALE_MS = 86_400_000
-#: Openings of a key that a late event can be one of.
+#: Openings of a key that a late event can be one of; whether it is an older one, the book of alerts knows.
 _REMEMBERED = 8
+_UNASKED, _FREE, _TAKEN = 0, 1, 2
+
+#: Whether the key of this code had an opening at this instant.
+Taken = Callable[[int, int], bool]
 
 
 @njit
@@ -51,6 +56,9 @@ def _run(
     hold: int,
     update_every: int,
     clear_after: int,
+    lost: int,
+    start: int,
+    answer: int,
     slots: Any,
     rank: Any,
     last_true: Any,
@@ -64,10 +72,14 @@ def _run(
     free: Any,
     heap: Any,
     out: Any,
-) -> int:
-    """``heap``: [free slots on the stack ``free``, slots ever used]. ``out``: rows as :class:`Change` reads them."""
+) -> tuple[int, int]:
+    """``heap``: [free slots on the stack ``free``, slots ever used]. ``out``: rows as :class:`Change` reads them.
+
+    -> how many changes there are, and the row to go on from: where it is to be asked first whether its opening is ``_FREE`` or
+    ``_TAKEN``, for what opened up to ``lost`` may be forgotten here. ``answer``: of row ``start``.
+    """
     emitted = 0
-    for i in range(len(code)):
+    for i in range(start, len(code)):
         k = code[i]
         t = at[i]
         v = verdict[i]
@@ -87,6 +99,14 @@ def _run(
                 run_start[s] = _NEVER
         if stale and (v == 0 or hold > 0 or (s >= 0 and (rank[s] > 0 or np.any(ring[s] == t)))):
             continue
+        taken = False
+        if in_arrival_order and v > 0 and (s < 0 or rank[s] == 0):
+            if t <= lost or (s >= 0 and t < opened[s] and ring[s, -1] != _NEVER):
+                if i > start or answer == _UNASKED:
+                    return emitted, i
+                taken = answer == _TAKEN
+            if taken and stale:
+                continue
         if s < 0:
             if v == 0:
                 continue
@@ -121,7 +141,7 @@ def _run(
                 if run_start[s] == _NEVER:
                     run_start[s] = t
                 # openings of one key in one millisecond are one
-                if (hold == 0 or t - run_start[s] >= hold) and opened[s] != t:
+                if (hold == 0 or t - run_start[s] >= hold) and opened[s] != t and not taken:
                     rank[s] = v
                     # of late events any may be one that opened before
                     opened[s] = max(opened[s], t)
@@ -142,7 +162,7 @@ def _run(
                 run_start[s] = _NEVER
         else:
             run_start[s] = _NEVER
-    return emitted
+    return emitted, len(code)
 
 
 class Change(NamedTuple):
@@ -198,6 +218,8 @@ class Episodes:
         self._in_arrival_order = in_arrival_order
         #: nothing is due to close by time before this instant (a lower bound, so that idle rules cost nothing)
         self._next_due = -NEVER
+        #: the newest opening that may be forgotten here
+        self._lost = NEVER
         self._slots: Ints = np.full(64, -1, np.int32)
         self._rank: NDArray[np.int8] = np.zeros(64, np.int8)
         self._times: dict[str, Ints] = {
@@ -214,8 +236,10 @@ class Episodes:
         """Nothing is open or pending: false evaluations change nothing."""
         return bool(self._heap[1] == self._heap[0])
 
-    def run(self, evaluations: Evaluations, *, keys: int) -> list[Change]:
-        """Take the next evaluations; ``keys`` is how many codes there are by now."""
+    def run(self, evaluations: Evaluations, *, keys: int, taken: Taken | None = None) -> list[Change]:
+        """Take the next evaluations; ``keys`` is how many codes there are by now. ``taken``: of those that come in arrival order,
+        for openings that are forgotten here.
+        """
         n = len(evaluations)
         if n == 0:
             return []
@@ -227,33 +251,44 @@ class Episodes:
         times = self._times
         out = np.empty((2 * n, 8), np.int64)
         clear = evaluations.clear
-        emitted = _run(
-            np.ascontiguousarray(evaluations.code),  # else the loop is compiled once more, while a live engine waits
-            evaluations.at,
-            evaluations.verdict,
-            np.zeros(0, np.bool_) if clear is None else clear,
-            np.zeros(0, np.bool_) if evaluations.late is None else evaluations.late,
-            np.zeros(0, np.int64) if evaluations.before is None else evaluations.before,
-            np.zeros(0, np.int64) if evaluations.record is None else evaluations.record,
-            clear is not None,
-            self._in_arrival_order,
-            self._hold,
-            self._update_every,
-            self._clear_after,
-            self._slots,
-            self._rank,
-            times["last_true"],
-            times["last_emit"],
-            times["run_start"],
-            times["opened"],
-            self._ring,
-            times["count"],
-            times["owner"],
-            times["last_row"],
-            self._free,
-            self._heap,
-            out,
-        )
+        code = np.ascontiguousarray(evaluations.code)  # else the loop is compiled once more, while a live engine waits
+        emitted, row, answer = 0, 0, _UNASKED
+        while row < n:
+            made, row = _run(
+                code,
+                evaluations.at,
+                evaluations.verdict,
+                np.zeros(0, np.bool_) if clear is None else clear,
+                np.zeros(0, np.bool_) if evaluations.late is None else evaluations.late,
+                np.zeros(0, np.int64) if evaluations.before is None else evaluations.before,
+                np.zeros(0, np.int64) if evaluations.record is None else evaluations.record,
+                clear is not None,
+                self._in_arrival_order,
+                self._hold,
+                self._update_every,
+                self._clear_after,
+                self._lost,
+                row,
+                answer,
+                self._slots,
+                self._rank,
+                times["last_true"],
+                times["last_emit"],
+                times["run_start"],
+                times["opened"],
+                self._ring,
+                times["count"],
+                times["owner"],
+                times["last_row"],
+                self._free,
+                self._heap,
+                out[emitted:],
+            )
+            emitted += made
+            if row < n:
+                assert taken is not None, "only evaluations in arrival order are asked about"
+                key, at = int(code[row]), int(evaluations.at[row])
+                answer = _TAKEN if self._opens(out[:emitted], key, at) or taken(key, at) else _FREE
         if true and self._clear_after >= 0:
             self._next_due = min(self._next_due, int(evaluations.at.min()) + self._clear_after)
         owner = times["owner"]
@@ -272,6 +307,10 @@ class Episodes:
             )
             for kind, row, slot, at, rank, count, opened, last_row in out[:emitted].tolist()
         ]
+
+    def _opens(self, made: Ints, code: int, at: int) -> bool:
+        """Whether the key opens then by changes that nobody has seen yet."""
+        return bool(np.any((made[:, 0] == OPEN) & (made[:, 2] == self._slots[code]) & (made[:, 3] == at)))
 
     def expire(self, before: int) -> list[Change]:
         """Close what had no true evaluation for ``clear_after``: due at an instant < ``before``. Frees what is over."""
@@ -308,6 +347,10 @@ class Episodes:
         for slot in np.flatnonzero(over).tolist():
             self._release(slot)
         return changes
+
+    def lose(self, up_to: int) -> None:
+        """Openings up to then may be forgotten here."""
+        self._lost = max(self._lost, up_to)
 
     def remember(self, code: int, opened_ms: int, *, keys: int) -> None:
         """The key had an alert that opened then, before the rule was what it is now: it does not open twice at one instant."""
@@ -363,6 +406,7 @@ class Episodes:
         self._slots = renumbering.of(self._slots)
 
     def _release(self, slot: int) -> None:
+        self.lose(int(self._times["opened"][slot]))
         self._slots[self._times["owner"][slot]] = -1
         self._times["owner"][slot] = NEVER
         self._free[self._heap[0]] = slot
@@ -377,6 +421,7 @@ class Episodes:
     def state(self) -> dict[str, Any]:
         return {
             "next_due": self._next_due,
+            "lost": self._lost,
             "slots": self._slots,
             "rank": self._rank,
             "free": self._free,
@@ -387,6 +432,7 @@ class Episodes:
 
     def load(self, state: dict[str, Any]) -> None:
         self._next_due = state["next_due"]
+        self._lost = state["lost"]
         self._slots = state["slots"]
         self._rank, self._free, self._heap = state["rank"], state["free"], state["heap"]
         self._times = {name: state[name] for name in self._times}

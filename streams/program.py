@@ -281,9 +281,9 @@ class Program:
         for name, runtime in self.runtimes.items():
             rule = runtime.rule
             of_rule = openings.get((rule.id, rule.feed), [])
-            if of_rule and name not in old.runtimes and isinstance(runtime, EpisodeRuntime):
+            if name not in old.runtimes and isinstance(runtime, EpisodeRuntime):
                 types = {field: PHYSICAL[self.catalog.field_type(rule.feed, field) or "string"] for field in rule.by}
-                runtime.remember(of_rule, types)
+                runtime.remember(of_rule, types, now_ms)
 
     def forget(self, mark_of: Callable[[str], int]) -> None:
         """Drop keys not heard of for ``forget`` that nothing refers to any more; what they were is of no consequence.

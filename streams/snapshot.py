@@ -10,7 +10,7 @@ import numpy as np
 import zstandard
 
 #: Raise whenever a state() changes its shape.
-VERSION = 6
+VERSION = 7
 _MAGIC = b"FSNP"
 _ARRAY = 1
 

@@ -48,6 +48,19 @@ def test_an_old_opening_over_again_is_no_run() -> None:
     assert told(line.made) == [("opened", 10), ("closed", 11), ("opened", 9)]
 
 
+def test_an_old_opening_over_again_is_known_however_long_ago_it_was() -> None:
+    """After a day, or many openings: it opens nothing, and what is true next opens an alert of its own, also in the same batch."""
+    line = Timeline(EACH)
+    line.values((10, 20), (11, 5))
+    line.tick(100_000)
+    line.values((10, 20), (100_001, 20), (100_002, 5))
+    assert told(line.made) == [("opened", 10), ("closed", 11), ("opened", 100_001), ("closed", 100_002)]
+    flaps = [pair for i in range(10) for pair in ((10 * i, 20), (10 * i + 5, 5))]
+    line = Timeline(EACH)
+    line.values(*flaps, (0, 20), (200, 20), (201, 5), (1, 20))
+    assert told(line.made)[20:] == [("opened", 200), ("closed", 201), ("opened", 1)]
+
+
 def test_what_happens_to_an_alert_at_one_instant_stays_in_order() -> None:
     """Updates before and after an escalation, released together: ``n`` rises, so that the newest is what holds."""
     line = Timeline(

@@ -84,6 +84,21 @@ def test_a_late_opening_counts_those_of_its_own_minute():
     assert storms(line) == [("opened", 31, 1, 1)]
 
 
+def test_what_was_folded_does_not_open_again():
+    """A late event of the instant at which an opening was folded is that opening, which is over."""
+    line = Timeline(RULE + "max_open: 1")
+    readings(line, (0, "a", 11), (1, "b", 11), (2, "b", 1), (3, "a", 1))
+    line.tick(100_000)
+    line.engine = Engine.restore(line.engine.snapshot())
+    readings(line, (1, "b", 11), (100_001, "b", 11))
+    assert [(t.key["subject"], t.type) for t in line.made if "subject" in t.key] == [
+        ("a", "opened"),
+        ("a", "closed"),
+        ("b", "opened"),
+    ]
+    assert told(line.made)[-1] == ("opened", 100_001)
+
+
 def test_a_person_ends_a_storm():
     """What it folded goes on unseen; the next that must be folded opens a storm anew, which counts from one."""
     line = Timeline(RULE + "max_open: 1")

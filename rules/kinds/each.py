@@ -43,11 +43,14 @@ class Each(EpisodeRuntime):
             return self._describe(stretch, int(rows[change.row]), change)
 
         self.apply(
-            self.episodes.run(evaluations, keys=self.keys.size),
+            self.episodes.run(evaluations, keys=self.keys.size, taken=self._taken),
             describe,
             lambda row: int(stretch.cause[rows[row]]),
             stretch.passage,
         )
+
+    def _taken(self, code: int, at_ms: int) -> bool:
+        return self.book.has_opened(self.rule, self.key(code), at_ms)
 
     def _describe(self, stretch: Stretch, row: int, change: Change) -> Opening:
         when = format_ms(change.at)

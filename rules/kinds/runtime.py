@@ -97,8 +97,11 @@ class EpisodeRuntime(Runtime):
         #: of the evaluations of the stretch in hand
         self._cause_of: CauseOf = _no_rows
 
-    def remember(self, openings: Iterable[tuple[Key, int]], types: Mapping[str, Any]) -> None:
-        """Keys with the instants at which alerts of this rule opened before it was what it is now. ``types``: of the key's columns."""
+    def remember(self, openings: Iterable[tuple[Key, int]], types: Mapping[str, Any], now_ms: int) -> None:
+        """Keys with the instants at which alerts of this rule opened lately, before it was what it is now. ``types``: of the key's
+        columns.
+        """
+        self.episodes.lose(now_ms)
         for key, opened_ms in openings:
             # a key of other fields, or of other types, is none of this rule's
             if key.keys() == types.keys() and all(pl.Series([key[name]]).dtype == types[name] for name in types):
