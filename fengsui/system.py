@@ -34,6 +34,7 @@ from streams.metrics import Metrics
 if TYPE_CHECKING:
     from dashboards.server.auth import Auth
     from dashboards.server.services import Services
+    from dashboards.server.shared import Shared
 
 _log = logging.getLogger("fengsui")
 
@@ -253,6 +254,13 @@ class System:
     def live_source(self) -> MirrorState | None:
         """What the copy of a shared live state follows; None where it is not shared."""
         return self.live.state if isinstance(self.live, Mirror) else None
+
+    def shared(self) -> Shared | None:
+        """What this board shares with others beside the alerts; None where it is alone."""
+        from dashboards.server.shared import Shared
+
+        address = self.settings.live_address
+        return Shared(address, self.transition_log.identity) if address else None
 
     def services(self, auth: Auth, *, version: str, time_scale: float = 1.0) -> Services:
         """What the web server is given. ``time_scale``: how much faster than the wall clock the system's clock runs."""

@@ -67,7 +67,7 @@ def serve(
 ) -> None:
     """Serves until a signal; prints the board's address and a one-time sign-in link when it answers."""
     settings = system.settings
-    auth = Auth(settings.data, wall_ms, behind_proxy=settings.behind_proxy)
+    auth = Auth(settings.data, wall_ms, behind_proxy=settings.behind_proxy, shared=system.shared())
     app = create_app(system.services(auth, version=__version__, time_scale=time_scale))
     config = uvicorn_config(app, cert=settings.tls_cert, key=settings.tls_key, behind_proxy=settings.behind_proxy)
     address = f"{'https' if settings.tls else 'http'}://{_shown(listener)}"

@@ -124,7 +124,7 @@ def serving(directory: Path, *, rules: str = RULES, board: Path | None = None, *
     (directory / "rules" / "rules.yaml").write_text(rules, encoding="utf-8")
     settings = Settings(data=directory / "data", rules=directory / "rules", **others)
     with System.open(settings, wall_ms) as system:
-        auth = Auth(settings.data, wall_ms)
+        auth = Auth(settings.data, wall_ms, shared=system.shared())
         services = system.services(auth, version="test")
         if board is not None:
             services = replace(services, board=board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
@@ -246,7 +247,7 @@ def test_behind_a_proxy_its_words_count(tmp_path: Path) -> None:
         }
         request = Request({**scope, "headers": [*headers, (b"origin", b"https://board.example")]})
         response = Response()
-        app_auth.sign_in(request, response)
+        asyncio.run(app_auth.sign_in(request, response))
         assert ("secure" in response.headers["set-cookie"].lower()) is behind_proxy
         assert app_auth.same_origin(request) is behind_proxy
 

@@ -22,6 +22,7 @@ from dashboards.server.intake import Intake
 from dashboards.server.journal import Journal
 from dashboards.server.metrics import Measured, ServerMetrics, show_metrics
 from dashboards.server.params import on_filter_error
+from dashboards.server.presence import Presence
 from dashboards.server.problems import Problem, Shield, on_http_exception, on_problem
 from dashboards.server.questions import on_store_error
 from dashboards.server.security import SecurityHeaders
@@ -49,17 +50,25 @@ def create_app(services: Services) -> Starlette:
     hub = Hub(Journal(services.transition_log), metrics, max_clients=services.settings.max_boards)
     intake, acts = Intake(max_body_bytes=services.settings.max_body_bytes), Acts()
 
+    auth = services.auth
+    presence = Presence(hub.people, auth.shared, auth.signins.keep)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         tail = asyncio.create_task(hub.run())
+        sharing = asyncio.create_task(presence.run())
         tail.add_done_callback(_tell)
         try:
             yield
         finally:
             await hub.close()
-            tail.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await tail
+            for task in (tail, sharing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            await presence.leave()
+            if auth.shared is not None:
+                await auth.shared.close()
             intake.close()
             acts.close()
 
@@ -76,6 +85,7 @@ def create_app(services: Services) -> Starlette:
     )
     app.state.services = services
     app.state.hub = hub
+    app.state.presence = presence
     app.state.intake = intake
     return app
 
@@ -131,7 +141,7 @@ def _route(path: str, handlers: dict[str, Handler] | None = None, *, public: dic
         method = "GET" if request.method == "HEAD" else request.method
         handler = everyone.get(method)
         if handler is None:
-            request.state.principal = services_of(request).auth.require(request)
+            request.state.principal = await services_of(request).auth.require(request)
             handler = private[method]
         return await handler(request)
 

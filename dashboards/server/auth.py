@@ -12,8 +12,11 @@ import msgspec
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from dashboards.server.attempts import Attempts, OwnAttempts, SharedAttempts, who_is
 from dashboards.server.problems import Problem
-from dashboards.server.sessions import SESSION_LIFE_MS, Session, Sessions
+from dashboards.server.sessions import SESSION_LIFE_MS, Sessions
+from dashboards.server.shared import Shared
+from dashboards.server.signins import OwnSignIns, SharedSignIns, SignIns
 from dashboards.server.tokens import AdminToken
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,20 +37,34 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Auth:
-    """Tokens, sessions and codes of one data directory. ``behind_proxy``: trust what the proxy says of scheme and host."""
+    """Tokens, sessions and codes of one data directory. ``behind_proxy``: trust what the proxy says of scheme and host.
 
-    def __init__(self, directory: Path, clock: Callable[[], int], *, behind_proxy: bool = False) -> None:
+    ``shared``: a browser that is signed in at one board is signed in at all that share it (and have the same token).
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        clock: Callable[[], int],
+        *,
+        behind_proxy: bool = False,
+        shared: Shared | None = None,
+    ) -> None:
         self.token = AdminToken(directory)
         self.sessions = Sessions(directory, clock)
+        self.shared = shared
+        self.signins: SignIns = SharedSignIns(self.sessions, shared, clock) if shared else OwnSignIns(self.sessions)
+        self.attempts: Attempts = SharedAttempts(shared, clock) if shared else OwnAttempts(clock)
         self.behind_proxy = behind_proxy
         # Cookies do not tell ports apart: two systems on one machine must not sign each other out.
-        self.cookie = "fengsui_" + hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
+        scope = shared.scope if shared else hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
+        self.cookie = f"fengsui_{scope}"
 
     def signin_path(self) -> str:
         """``/signin?code=...``, good for one sign-in within 15 minutes."""
         return f"/signin?code={self.sessions.issue_code()}"
 
-    def principal(self, connection: HTTPConnection) -> Principal | None:
+    async def principal(self, connection: HTTPConnection) -> Principal | None:
         """Who asks, or None. A wrong token does not fall back to the cookie."""
         header = connection.headers.get("authorization")
         if header is not None:
@@ -56,14 +73,14 @@ class Auth:
                 return Principal(name="admin", role="admin", via="token")
             return None
         secret = connection.cookies.get(self.cookie)
-        session = self.sessions.find(secret, epoch=self.token.epoch) if secret else None
+        session = await self.signins.find(secret, epoch=self.token.epoch) if secret else None
         if session is None:
             return None
         return Principal(name=session.name, role=session.role, via="session", secret=secret or "")
 
-    def require(self, connection: HTTPConnection) -> Principal:
+    async def require(self, connection: HTTPConnection) -> Principal:
         """Who asks; a 401 where nobody does, a 403 where a page of another site makes the browser ask."""
-        principal = self.principal(connection)
+        principal = await self.principal(connection)
         if principal is None:
             raise Problem(401, headers={"WWW-Authenticate": 'Bearer realm="fengsui"'})
         unsafe = connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS
@@ -86,13 +103,22 @@ class Auth:
             host = connection.headers.get("x-forwarded-host", host)
         return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
 
-    def still_valid(self, principal: Principal) -> bool:
+    async def still_valid(self, principal: Principal) -> bool:
         """For connections that live longer than a request."""
-        return principal.via == "token" or self.sessions.find(principal.secret, epoch=self.token.epoch) is not None
+        if principal.via == "token":
+            return True
+        return await self.signins.find(principal.secret, epoch=self.token.epoch) is not None
 
-    def sign_in(self, connection: HTTPConnection, response: Response) -> Session:
+    async def may_try(self, connection: HTTPConnection) -> None:
+        """Before a token or a code is looked at: Problem 429 for an address that has tried too often."""
+        wait_s = await self.attempts.take(_who(connection))
+        if wait_s > 0:
+            raise Problem(429, "too many tries to sign in", title="Wait, then sign in again", retry_after_s=wait_s)
+
+    async def sign_in(self, connection: HTTPConnection, response: Response) -> None:
         """Begins an administrator's session and puts its cookie on the response."""
-        secret = self.sessions.begin(name="admin", role="admin", epoch=self.token.epoch)
+        await self.attempts.succeeded(_who(connection))
+        secret = await self.signins.begin(name="admin", role="admin", epoch=self.token.epoch)
         secure = connection.url.scheme in ("https", "wss")
         if self.behind_proxy:
             secure = secure or connection.headers.get("x-forwarded-proto", "").split(",")[0].strip() == "https"
@@ -105,11 +131,12 @@ class Auth:
             samesite="strict",
             secure=secure,
         )
-        session = self.sessions.find(secret, epoch=self.token.epoch)
-        assert session is not None
-        return session
 
-    def sign_out(self, principal: Principal, response: Response) -> None:
+    async def sign_out(self, principal: Principal, response: Response) -> None:
         if principal.secret:
-            self.sessions.end(principal.secret)
+            await self.signins.end(principal.secret)
         response.delete_cookie(self.cookie, path="/", httponly=True, samesite="strict")
+
+
+def _who(connection: HTTPConnection) -> str:
+    return who_is(connection.client.host if connection.client else None)

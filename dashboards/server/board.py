@@ -18,6 +18,7 @@ from dashboards.server.auth import Principal
 from dashboards.server.feeds import instant, pulse_of
 from dashboards.server.heartbeat import take_pulse
 from dashboards.server.params import bad, filter_of
+from dashboards.server.presence import Present
 from dashboards.server.rules import standing
 from dashboards.server.services import Services, services_of
 from events.times import format_ms
@@ -47,7 +48,9 @@ class Board:
         made_s, task = self._kept.get(key, (-math.inf, None))
         if task is None or now_s - made_s > self.KEPT_S:
             task = asyncio.create_task(
-                asyncio.to_thread(_encoded, services_of(request), wanted, int(digits), principal)
+                asyncio.to_thread(
+                    _encoded, services_of(request), wanted, int(digits), principal, request.app.state.presence.now()
+                )
             )
             self._kept[key] = now_s, task
             self._kept.move_to_end(key)
@@ -57,11 +60,11 @@ class Board:
         return Response(await asyncio.shield(task), media_type="application/json")
 
 
-def _encoded(services: Services, wanted: Filter, digits: int, principal: Principal) -> bytes:
-    return msgspec.json.encode(summary(services, wanted, digits, principal))
+def _encoded(services: Services, wanted: Filter, digits: int, principal: Principal, present: Present) -> bytes:
+    return msgspec.json.encode(summary(services, wanted, digits, principal, present))
 
 
-def summary(services: Services, wanted: Filter, digits: int, principal: Principal) -> dict[str, Any]:
+def summary(services: Services, wanted: Filter, digits: int, principal: Principal, present: Present) -> dict[str, Any]:
     pulse = take_pulse(services)
     health = services.runner.health
     rules = services.runner.ruleset
@@ -72,6 +75,7 @@ def summary(services: Services, wanted: Filter, digits: int, principal: Principa
         "zone": services.settings.zone,
         "health": pulse.health,
         "problems": pulse.problems,
+        "present": present,
         "alerts": _alerts(services, wanted, digits),
         "feeds": _feeds(services),
         "engine": {

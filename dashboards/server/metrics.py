@@ -68,5 +68,5 @@ def _exposition(registry: CollectorRegistry) -> bytes:
 async def show_metrics(request: Request) -> Response:
     """GET /metrics: OpenMetrics 1.0.0."""
     services = services_of(request)
-    services.auth.require(request)
+    await services.auth.require(request)
     return Response(_exposition(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -55,6 +55,7 @@ def _problems(*statuses: int) -> Json:
         409: "The state does not allow it; the detail says why",
         413: "The body is too large",
         415: "The body's encoding is not known",
+        429: "Too many tries; see Retry-After",
         503: "Not now; see Retry-After",
     }
     return {
@@ -224,11 +225,17 @@ _LIVE = _object(
     ),
 )
 _SUMMARY = _object(
-    "at seq zone health problems alerts feeds engine sinks rules",
+    "at seq zone health problems present alerts feeds engine sinks rules",
     at=_INSTANT,
     seq={"type": "integer"},
     zone={"type": "string"},
     health={"type": "string", "enum": ["ok", "behind", "stalled"]},
+    present=_object(
+        "processes boards people",
+        processes={**_COUNT, "description": "that serve boards"},
+        boards={**_COUNT, "description": "connected to the alert stream"},
+        people={"type": "object", "additionalProperties": _COUNT, "description": "boards by who signed in"},
+    ),
     problems=_list(
         _object(
             "part level title",
@@ -652,7 +659,7 @@ _API_PATHS: Json = {
             "summary": "Sign in with the administrator's token",
             "security": [],
             "requestBody": {"required": True, "content": _content(_object("token", token={"type": "string"}))},
-            "responses": _answer(_ref("Me"), "Signed in; sets the cookie", 400, 403),
+            "responses": _answer(_ref("Me"), "Signed in; sets the cookie", 400, 403, 429),
         },
         "delete": {
             "summary": "Sign out",

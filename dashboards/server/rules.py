@@ -169,7 +169,7 @@ async def show_schema(request: Request) -> Response:
     """
     auth = services_of(request).auth
     if not hmac.compare_digest(request.query_params.get("key", "").encode(), auth.token.schema_key.encode()):
-        auth.require(request)
+        await auth.require(request)
     body = json.dumps(schema(services_of(request).runner.ruleset.catalog), ensure_ascii=False).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}

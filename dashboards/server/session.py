@@ -28,29 +28,31 @@ async def sign_in(request: Request) -> Response:
     if "origin" in request.headers and not auth.same_origin(request):
         raise Problem(403, "the request comes from a page of another site", title="Sign in on the board's own page")
     body = await read_json(request, SignIn)
+    await auth.may_try(request)
     if not auth.token.matches(body.token.strip()):
         raise Problem(401, "the token is not the one in admin.token", title="Enter the token from the data directory")
     response = json_answer(_me(request, "admin", "admin", "session"))
-    auth.sign_in(request, response)
+    await auth.sign_in(request, response)
     return response
 
 
 async def sign_out(request: Request) -> Response:
     """DELETE /session."""
     response = Response(status_code=204)
-    services_of(request).auth.sign_out(request.state.principal, response)
+    await services_of(request).auth.sign_out(request.state.principal, response)
     return response
 
 
 async def follow_link(request: Request) -> Response:
     """GET /signin?code=: the one-time link. Whatever becomes of it, the board is where one lands."""
     auth = services_of(request).auth
-    if auth.sessions.spend_code(request.query_params.get("code", "")):
+    await auth.may_try(request)
+    if await auth.signins.spend_code(request.query_params.get("code", "")):
         response = RedirectResponse("/", 303)
-        auth.sign_in(request, response)
+        await auth.sign_in(request, response)
         return response
     # A link that is followed twice, by one who is in already, is no reason to complain.
-    return RedirectResponse("/" if auth.principal(request) else "/?signin=expired", 303)
+    return RedirectResponse("/" if await auth.principal(request) else "/?signin=expired", 303)
 
 
 def _me(request: Request, name: str, role: str, via: str) -> dict[str, str]:

@@ -56,14 +56,14 @@ class Sessions:
             alive = {k: s for k, s in self._sessions.items() if s.expires_ms > now_ms and s.epoch == epoch}
             while len(alive) >= MAX_SESSIONS:
                 alive.pop(min(alive, key=lambda k: alive[k].expires_ms))
-            alive[_hash(secret)] = Session(name, role, epoch, now_ms + SESSION_LIFE_MS)
+            alive[hash_of(secret)] = Session(name, role, epoch, now_ms + SESSION_LIFE_MS)
             self._sessions = alive
             self._save()
         return secret
 
     def find(self, secret: str, *, epoch: str) -> Session | None:
         """The session of a cookie, prolonged by its use; None where it is unknown, expired or of an older token."""
-        key, now_ms = _hash(secret), self._clock()
+        key, now_ms = hash_of(secret), self._clock()
         with self._lock:
             session = self._sessions.get(key)
             if session is None or session.epoch != epoch or session.expires_ms <= now_ms:
@@ -76,7 +76,7 @@ class Sessions:
 
     def end(self, secret: str) -> None:
         with self._lock:
-            if self._sessions.pop(_hash(secret), None) is not None:
+            if self._sessions.pop(hash_of(secret), None) is not None:
                 self._save()
 
     def issue_code(self, *, life_ms: int = CODE_LIFE_MS) -> str:
@@ -86,15 +86,27 @@ class Sessions:
             self._codes = {c: t for c, t in self._codes.items() if t > now_ms}
             while len(self._codes) >= MAX_CODES:
                 self._codes.pop(next(iter(self._codes)))
-            self._codes[_hash(code)] = now_ms + life_ms
+            self._codes[hash_of(code)] = now_ms + life_ms
         return code
+
+    def take_codes(self) -> dict[str, int]:
+        """Every code by its hash, and when it expires (epoch ms): no longer good here, to be kept elsewhere."""
+        with self._lock:
+            taken, self._codes = self._codes, {}
+        return taken
+
+    def put_code(self, key: str, expires_ms: int) -> None:
+        """One that could not be kept elsewhere is good here again."""
+        with self._lock:
+            self._codes[key] = expires_ms
 
     def spend_code(self, code: str) -> bool:
         """True once for each code that has not expired."""
         with self._lock:
-            expires_ms = self._codes.pop(_hash(code), None)
+            expires_ms = self._codes.pop(hash_of(code), None)
         return expires_ms is not None and expires_ms > self._clock()
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -12,8 +12,8 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -97,6 +97,8 @@ class Hub:
         self._batch_window_s = batch_window_s
         self._clients: set[_Client] = set()
         self._connected = 0
+        #: of connections, by who signed in
+        self._people: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
         self._position = journal.newest
@@ -109,6 +111,10 @@ class Hub:
     def position(self) -> int:
         """Seq up to which the clients have been told."""
         return self._position
+
+    def people(self) -> dict[str, int]:
+        """Who is connected, and how often."""
+        return {name: boards for name, boards in self._people.items() if boards > 0}
 
     # ------------------------------------------------------------------ the tail
 
@@ -175,12 +181,19 @@ class Hub:
     # ------------------------------------------------------------------ one client
 
     async def serve(
-        self, websocket: WebSocket, *, wanted: Filter, after: int | None, still_valid: Callable[[], bool]
+        self,
+        websocket: WebSocket,
+        *,
+        wanted: Filter,
+        after: int | None,
+        still_valid: Callable[[], Awaitable[bool]],
+        name: str = "",
     ) -> None:
         """Talks to one client until it goes or is sent away. Raises :class:`Problem` before the handshake where it is full."""
         if self._connected >= self._max_clients or self._closing.is_set():
             raise Problem(503, f"{self._connected} boards are connected already", retry_after_s=30)
         self._connected += 1
+        self._people[name] += 1
         self._empty.clear()
         self._metrics.clients.set(self._connected)
         try:
@@ -201,12 +214,14 @@ class Hub:
                         _log.error("fault in the alert stream", exc_info=outcome)
         finally:
             self._connected -= 1
+            self._people[name] -= 1
+            self._people += Counter()
             if not self._connected:
                 self._empty.set()
             self._metrics.clients.set(self._connected)
 
     async def _write(
-        self, websocket: WebSocket, client: _Client, *, live: bool, still_valid: Callable[[], bool]
+        self, websocket: WebSocket, client: _Client, *, live: bool, still_valid: Callable[[], Awaitable[bool]]
     ) -> None:
         if live:
             self._clients.add(client)  # before the hello goes out: what comes while it is sent is queued behind it
@@ -242,11 +257,11 @@ class Hub:
         if self._closing.is_set():
             client.dismiss(GOING_DOWN)
 
-    async def _follow(self, websocket: WebSocket, client: _Client, still_valid: Callable[[], bool]) -> None:
+    async def _follow(self, websocket: WebSocket, client: _Client, still_valid: Callable[[], Awaitable[bool]]) -> None:
         while client.bye is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(client.wake.wait(), CHECK_SESSION_EVERY_S)
-            if not still_valid():
+            if not await still_valid():
                 client.dismiss(SIGNED_OUT)
                 return
             client.wake.clear()
@@ -288,14 +303,18 @@ class StreamRoute:
     async def listen(self, websocket: WebSocket) -> None:
         services = services_of(websocket)
         try:
-            principal = services.auth.require(websocket)
+            principal = await services.auth.require(websocket)
             wanted = filter_of(websocket, principal, "after")
             for name in ("limit", "cursor"):
                 if name in websocket.query_params:
                     raise bad(name, "has no meaning for a stream")
             after = whole(websocket, "after", default=None, least=0, most=2**63 - 1)
             await self._hub.serve(
-                websocket, wanted=wanted, after=after, still_valid=lambda: services.auth.still_valid(principal)
+                websocket,
+                wanted=wanted,
+                after=after,
+                still_valid=lambda: services.auth.still_valid(principal),
+                name=principal.name,
             )
         except Problem as problem:
             await websocket.send_denial_response(problem.response())

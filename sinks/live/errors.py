@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis import exceptions
-
 
 class LiveError(Exception):
     """The root. ``retryable``: the same call may succeed later without anyone changing anything."""
@@ -59,27 +57,38 @@ def named(where: object) -> Iterator[None]:
     """Turns the client's errors into ours; ``where`` is the address without its password."""
     try:
         yield
-    except (exceptions.AuthenticationError, exceptions.NoPermissionError) as error:
-        raise LiveRefused(
-            f"{where} refuses the password or the user ({error}): set FENGSUI_REDIS_PASSWORD, or correct the user's rights"
-        ) from error
-    except exceptions.OutOfMemoryError as error:
-        raise LiveFull(f"{where} has no memory left: raise its maxmemory") from error
-    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        text = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text.lower():
-            raise LiveRefused(
-                f"{where}: the certificate is not trusted ({text}): name its authority with ?ca=FILE"
-            ) from error
-        if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
-            raise LiveRefused(f"{where} does not speak TLS: write redis:// instead of rediss://") from error
-        hint = "; if it does not speak TLS, write redis://" if str(where).startswith("rediss:") else ""
-        raise LiveDown(f"{where} does not answer: {text}{hint}") from error
-    except exceptions.ResponseError as error:
-        if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-            raise LiveRefused(f"{where} asks for a password: set FENGSUI_REDIS_PASSWORD") from error
-        if str(error).startswith("OOM"):
-            raise LiveFull(f"{where} has no memory left: raise its maxmemory") from error
-        raise LiveFailed(f"{where} refused a command: {error}") from error
-    except exceptions.RedisError as error:
-        raise LiveFailed(f"{where}: {error}") from error
+    except LiveError:
+        raise
+    except Exception as error:
+        made = _named(error, where)
+        if made is None:
+            raise
+        raise made from error
+
+
+def _named(error: Exception, where: object) -> LiveError | None:
+    from redis import exceptions  # takes a while to load, and a state in memory has no need of it
+
+    text = str(error) or type(error).__name__
+    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+        return LiveRefused(
+            f"{where} refuses the password or the user ({text}): set FENGSUI_REDIS_PASSWORD, or correct the user's rights"
+        )
+    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
+        return LiveFull(f"{where} has no memory left: raise its maxmemory")
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
+        return _connection(text, where)
+    if isinstance(error, exceptions.ResponseError) and ("NOAUTH" in text or "WRONGPASS" in text):
+        return LiveRefused(f"{where} asks for a password: set FENGSUI_REDIS_PASSWORD")
+    if isinstance(error, exceptions.ResponseError):
+        return LiveFailed(f"{where} refused a command: {text}")
+    return LiveFailed(f"{where}: {text}") if isinstance(error, exceptions.RedisError) else None
+
+
+def _connection(text: str, where: object) -> LiveError:
+    if "certificate" in text.lower():
+        return LiveRefused(f"{where}: the certificate is not trusted ({text}): name its authority with ?ca=FILE")
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
+        return LiveRefused(f"{where} does not speak TLS: write redis:// instead of rediss://")
+    hint = "; if it does not speak TLS, write redis://" if str(where).startswith("rediss:") else ""
+    return LiveDown(f"{where} does not answer: {text}{hint}")
