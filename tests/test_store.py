@@ -23,11 +23,12 @@ from sinks.filters import Filter, FilterError
 from sinks.live.fill import fill
 from sinks.live.memory import Live
 from sinks.store import rows
-from sinks.store.connections import public
+from sinks.store.address import public
 from sinks.store.errors import StoreBusy, StoreClosed, StoreDown, StoreError, StoreInUse, StoreMismatch, StoreNewer
 from sinks.store.store import Store
 from streams.log.entry import Entry, dead_entry, events_entry, transition_entry
 from streams.log.sqlite import SqliteLog
+from tests.cluster.clickhouse import ClickHouse
 
 #: 2026-01-05T00:00:00Z
 DAY0_MS = 1_767_571_200_000
@@ -35,9 +36,15 @@ DAY0_MS = 1_767_571_200_000
 LONG = "SELECT sum(sipHash64(number)) FROM numbers(100000000000)"
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store.open(f"chdb://{tmp_path_factory.mktemp('store') / '数据 目录'}") as store:
+@pytest.fixture(scope="module", params=["chdb", "http"])
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Each test asks both: the engine in this process, and one that answers over HTTP as a server does."""
+    place = tmp_path_factory.mktemp("store") / "数据 目录"
+    if request.param == "chdb":
+        with Store.open(f"chdb://{place}") as store:
+            yield store
+        return
+    with ClickHouse(place) as server, Store.open(server.url) as store:
         yield store
 
 
@@ -53,6 +60,14 @@ def empty(store: Store) -> None:
         for table in ("events", "controls", "transitions", "alerts", "dead_letters", "origins"):
             client.command(f"TRUNCATE TABLE {table}")
     store.forget_positions()
+
+
+@pytest.fixture
+def embedded(store: Store) -> Store:
+    """For what is true only of an engine in this process."""
+    if not store.embedded:
+        pytest.skip("of the engine in this process")
+    return store
 
 
 @pytest.fixture
@@ -143,7 +158,7 @@ def test_the_same_entries_twice_are_one_set_of_rows(store: Store, log: SqliteLog
     assert store.insert_events(entries[:1]) == 5
     assert store.insert_events(entries) == 3
     assert store.insert_events(entries) == 0
-    store._marks["events"].position = None  # as a new process finds it
+    store.forget_positions()  # as a new process finds it
     assert store.insert_events(entries[1:]) == 0
     assert len(store.events().items) == 8
     assert store.position("events") == 8
@@ -279,16 +294,16 @@ def test_times_are_read_alike_in_columns_and_one_by_one() -> None:
 
 
 def test_inserts_pass_through_the_stores_own_directory(
-    store: Store, log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedded: Store, log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not through the system's temporary one; nothing is left there, after a refused one, too."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
-    put(store, log, event(1))
-    staging = store._connections._staging
+    put(embedded, log, event(1))
+    staging = embedded._connections._staging
     assert staging is not None
     assert staging.stat().st_mode & 0o077 == 0
     with pytest.raises(StoreError):
-        store._connections.insert("events", ["pos"], b"no arrow", form="ArrowStream", token="t")
+        embedded._connections.insert("events", ["pos"], b"no arrow", form="ArrowStream", token="t")
     assert list(staging.iterdir()) == []
 
 
@@ -543,7 +558,7 @@ def test_a_dump_fills_an_empty_store_and_no_other(store: Store, log: SqliteLog, 
     assert store.insert_events(log.read(0)) == 1
 
 
-def test_one_process_has_one_engine(tmp_path: Path, opened: Store) -> None:
+def test_one_process_has_one_engine(tmp_path: Path, embedded: Store) -> None:
     """Another path while the first is open is refused with what to do."""
     with pytest.raises(StoreInUse, match="engine"):
         Store.open(f"chdb://{tmp_path / 'second'}")

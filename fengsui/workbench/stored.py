@@ -54,11 +54,10 @@ def opened_store(settings: Settings, catalog: FeedCatalog) -> Iterator[Store | N
         raise InputFault(
             f"{settings.data} is no data directory of Fengsui: give one with --data, or event files by name"
         )
-    url = settings.store or f"chdb://{directory.store.resolve()}"
     # As long as this one reads, no system may start on the directory: the engine in a process is the only one on its files.
     lock = directory.open() if directory.exists else None
     try:
-        with Store.open(url, catalog) as store:
+        with Store.open(settings.store_address(directory.store), catalog) as store:
             _fill(store, directory)
             yield store
     finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from sinks.store.address import Address
 from sinks.store.errors import (
     StoreBusy,
     StoreClosed,
@@ -17,16 +19,19 @@ from sinks.store.errors import (
     StoreFailed,
     StoreFull,
     StoreInUse,
+    StoreRefused,
 )
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-DATABASE = "fengsui"
 #: Lists and evidence share these; a report has one of its own, so that it cannot hold them up.
 MAX_READERS = 3
 #: How long a question waits for a free connection.
 READER_WAIT_S = 10.0
+#: How long inserts that were under way are waited for, and how often it is looked.
+_SETTLE_S = 20.0
+_SETTLE_LOOK_S = 0.2
 
 #: ClickHouse takes a server with hundreds of gigabytes for granted; this one shares a small machine with everything else.
 _ENGINE_OPTIONS: dict[str, int] = {
@@ -79,19 +84,31 @@ _BULK_SETTINGS: dict[str, int] = {
     "min_insert_block_size_rows": 200_000,
     "min_insert_block_size_bytes": 100_000_000,
 }
-_UNKNOWN_DATABASE = 81
+#: Of many writers: the server gathers what they send for a moment and answers when it is on its disk.
+_GATHERED_SETTINGS: dict[str, int] = {"async_insert": 1, "wait_for_async_insert": 1, "async_insert_deduplicate": 1}
+UNKNOWN_DATABASE = 81
 _BUSY_CODES = frozenset({159, 160, 202, 241, 252, 307, 396})
 _FULL_CODES = frozenset({243})
-_DOWN_CODES = frozenset({209, 210, 236})
+#: Also what a replica says that has lost its keeper: 242, 999.
+_DOWN_CODES = frozenset({209, 210, 236, 242, 999})
+_PASSWORD_CODES = frozenset({192, 193, 194, 516})
+_RIGHTS_CODES = frozenset({164, 291, 497})
 _NO_SPACE = ("No space left on device", "errno: 28", "NOT_ENOUGH_SPACE")
+
+
+#: Tables with a materialized view behind them.
+_VIEWED = frozenset({"transitions"})
 
 
 class Connections:
     """A writer, a few readers and one connection for reports; all made when first needed, all closed together."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.embedded = url.startswith("chdb:")
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.place = address.place
+        self.embedded = address.embedded
+        #: run on the first connection that there is, before anything else; a server may be long in coming
+        self.prepare: Callable[[Client], None] = lambda _: None
         self._state = threading.Condition()
         self._idle: list[Client] = []
         self._made = 0
@@ -99,13 +116,13 @@ class Connections:
         self._writer_lock = threading.RLock()
         self._report_lock = threading.Lock()
         self._report: Client | None = None
-        self._writer = _first(url)
-        self._staging = self._make_staging()
+        self._writer: Client | None = None
+        self._staging: Path | None = None
 
-    @property
-    def place(self) -> str:
-        """The address without a password, for messages."""
-        return public(self.url)
+    def open(self) -> None:
+        """Connects and prepares, where that has not been done. Every other way in does so by itself."""
+        with self.writer():
+            pass
 
     @contextmanager
     def writer(self) -> Iterator[Client]:
@@ -113,11 +130,26 @@ class Connections:
         with self._writer_lock:
             self._check()
             with named(self.place):
+                if self._writer is None:
+                    self._writer = self._first_writer()
                 yield self._writer
+
+    def _first_writer(self) -> Client:
+        writer = _first(self.address)
+        try:
+            self.prepare(writer)
+            self._staging = self._make_staging()
+        except BaseException:
+            writer.close()
+            raise
+        return writer
 
     def insert(self, table: str, columns: Sequence[str], block: bytes, *, form: str, token: str) -> None:
         """Writes one block in a ClickHouse format; a repeat of a ``token`` within the last thousand inserts does nothing."""
-        settings = {"insert_deduplication_token": token, "deduplicate_blocks_in_dependent_materialized_views": 1}
+        settings: dict[str, str | int] = {"insert_deduplication_token": token}
+        gathered = self.address.gathered and table not in _VIEWED
+        # With a view behind the table the engine refuses to gather; without one there is nothing further to recognise.
+        settings |= _GATHERED_SETTINGS if gathered else {"deduplicate_blocks_in_dependent_materialized_views": 1}
         with self.writer() as client:
             if self._staging is None:
                 client.raw_insert(table, column_names=columns, insert_block=block, fmt=form, settings=settings)
@@ -135,9 +167,26 @@ class Connections:
             finally:
                 file.unlink(missing_ok=True)
 
+    def settle(self, table: str) -> None:
+        """Waits until the inserts into ``table`` that a server has under way are over, one way or the other.
+
+        An insert whose answer was lost, or whose sender was killed, may still come to its end: only then can the table say
+        what it holds. StoreBusy where that takes long.
+        """
+        if self.embedded:
+            return
+        with self.writer() as client:
+            left = _under_way(client, table)
+            until = time.monotonic() + _SETTLE_S
+            while left:
+                if time.monotonic() > until:
+                    raise StoreBusy(f"{self.place}: an insert into {table} has been under way for {_SETTLE_S:.0f} s")
+                time.sleep(_SETTLE_LOOK_S)
+                left &= _under_way(client, table)
+
     def _make_staging(self) -> Path | None:
         """Where inserts are put for the engine to read; emptied of what a crash left."""
-        place = directory_of(self.url) if self.embedded else None
+        place = self.address.directory if self.embedded else None
         if place is None:
             return None
         staging = place.resolve() / "inserts"
@@ -149,6 +198,7 @@ class Connections:
     @contextmanager
     def reader(self) -> Iterator[Client]:
         """A connection for one short question. StoreBusy when none gets free in time."""
+        self._prepared()
         client = self._take()
         try:
             with named(self.place):
@@ -161,13 +211,14 @@ class Connections:
     @contextmanager
     def report(self) -> Iterator[Client]:
         """The connection for long questions; one at a time."""
+        self._prepared()
         if not self._report_lock.acquire(timeout=READER_WAIT_S):
             raise StoreBusy("another report is being made: try again in a minute")
         try:
             self._check()
             with named(self.place):
                 if self._report is None:
-                    self._report = _connect(self.url, _REPORT_SETTINGS)
+                    self._report = connect(self.address, _REPORT_SETTINGS)
                 yield self._report
         finally:
             self._report_lock.release()
@@ -175,9 +226,10 @@ class Connections:
     @contextmanager
     def bulk(self) -> Iterator[Client]:
         """A connection of its own, closed afterwards, that may take any time."""
+        self._prepared()
         self._check()
         with named(self.place):
-            client = _connect(self.url, _BULK_SETTINGS)
+            client = connect(self.address, _BULK_SETTINGS)
             try:
                 yield client
             finally:
@@ -195,12 +247,17 @@ class Connections:
             self._made += 1
         try:
             with named(self.place):
-                return _connect(self.url, _READ_SETTINGS)
+                return connect(self.address, _READ_SETTINGS)
         except BaseException:
             with self._state:
                 self._made -= 1
                 self._state.notify()
             raise
+
+    def _prepared(self) -> None:
+        """No question before the tables are there. Asked without the writer's lock, as an insert may hold it for long."""
+        if self._writer is None:
+            self.open()
 
     def _check(self) -> None:
         if self._closed:
@@ -222,14 +279,6 @@ class Connections:
 def quoted(text: str) -> str:
     """A literal, for the few places where nothing can be bound."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def public(url: str) -> str:
-    """The address without user and password."""
-    parts = urlsplit(url)
-    if parts.scheme == "chdb" or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 @contextmanager
@@ -259,6 +308,19 @@ def _name(place: str, error: Exception) -> StoreError:
         return StoreFull(f"{place} has no room left: {first}")
     if code in _BUSY_CODES:
         return StoreBusy(f"{place} could not answer in time: {first}")
+    if code in _PASSWORD_CODES:
+        return StoreRefused(
+            f"{place} does not let this user in: look at the user in `store` and at FENGSUI_STORE_PASSWORD ({first})"
+        )
+    if code in _RIGHTS_CODES:
+        return StoreRefused(f"{place}: the user lacks a right that docs/store.md lists: {first}")
+    if "CERTIFICATE_VERIFY_FAILED" in text or "Hostname mismatch" in text or "doesn't match" in text:
+        return StoreRefused(
+            f"{place}: its certificate is not one that this machine trusts: give the authority's with store_ca, "
+            f"and the host by the name that the certificate has ({first})"
+        )
+    if "[SSL" in text or "SSLError" in text:
+        return StoreRefused(f"{place}: no TLS with this server: is it https that speaks on this port? ({first})")
     if code in _DOWN_CODES or (isinstance(error, OperationalError) and code is None):
         return StoreDown(f"{place} cannot be reached: {first}")
     if isinstance(error, ProgrammingError) and "has been closed" in text:
@@ -266,44 +328,49 @@ def _name(place: str, error: Exception) -> StoreError:
     return StoreFailed(f"{place}: {first}")
 
 
-def _first(url: str) -> Client:
+def _under_way(client: Client, table: str) -> set[str]:
+    """The ids of the inserts into a table that run now; a user sees those of its own name."""
+    found = client.query(
+        "SELECT query_id FROM system.processes WHERE query_kind IN ('Insert', 'AsyncInsertFlush') "
+        "AND current_database = currentDatabase() AND position(substring(query, 1, 200), {table:String}) > 0",
+        parameters={"table": table},
+    ).result_rows
+    return {str(query_id) for (query_id,) in found}
+
+
+def _first(address: Address) -> Client:
     """The writer, with the database made where it is missing."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    place = public(url)
-    with named(place):
+    with named(address.place):
         try:
-            return _connect(url, _WRITE_SETTINGS)
+            return connect(address, _WRITE_SETTINGS)
         except ClickHouseError as error:
-            if "Cannot lock file" in str(error) or ("EmbeddedServer" in str(error) and url.startswith("chdb:")):
+            if "Cannot lock file" in str(error) or ("EmbeddedServer" in str(error) and address.embedded):
                 raise StoreInUse(
-                    f"{place} cannot be opened: another process (or another path in this one) holds the engine. "
+                    f"{address.place} cannot be opened: another process (or another path in this one) holds the engine. "
                     "Stop it, or give another directory"
                 ) from error
-            if getattr(error, "code", None) != _UNKNOWN_DATABASE:
+            if getattr(error, "code", None) != UNKNOWN_DATABASE:
                 raise
-        client = _connect(url, {}, database="default")
+        client = connect(address, {}, database="default")
         try:
-            client.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database_of(url)})
+            everywhere = f" ON CLUSTER {quoted(address.cluster)}" if address.cluster else ""
+            client.command(
+                f"CREATE DATABASE IF NOT EXISTS {{name:Identifier}}{everywhere}", parameters={"name": address.database}
+            )
         finally:
             client.close()
-        return _connect(url, _WRITE_SETTINGS)
+        return connect(address, _WRITE_SETTINGS)
 
 
-def database_of(url: str) -> str:
-    """The database that an address names, or ours."""
-    if url.startswith("chdb:"):
-        return DATABASE
-    return urlsplit(url).path.strip("/") or DATABASE
-
-
-def _connect(url: str, settings: dict[str, int], *, database: str | None = None) -> Client:
+def connect(address: Address, settings: dict[str, int], *, database: str | None = None) -> Client:
     # Here, not above: loading the engine takes half a second and a few hundred megabytes, which a replay need not pay.
     import clickhouse_connect
 
-    database = database or database_of(url)
-    if url.startswith("chdb:"):
-        path = directory_of(url)
+    database = database or address.database
+    if address.embedded:
+        path = address.directory
         if path is not None:
             path.mkdir(parents=True, exist_ok=True)
         return clickhouse_connect.get_client(
@@ -313,16 +380,18 @@ def _connect(url: str, settings: dict[str, int], *, database: str | None = None)
             settings=dict(settings),
             chdb_options=dict(_ENGINE_OPTIONS),
         )
+    more: dict[str, Any] = {} if address.authority is None else {"ca_cert": str(address.authority)}
+    if address.password is not None:
+        more["password"] = address.password
     return clickhouse_connect.get_client(
-        dsn=url, database=database, settings=dict(settings), autogenerate_session_id=False, send_receive_timeout=310
+        dsn=address.url,
+        # The driver does not look at the scheme: it would speak in the clear to whatever port is not 443 or 8443.
+        interface=urlsplit(address.url).scheme,
+        database=database,
+        settings=dict(settings),
+        autogenerate_session_id=False,
+        send_receive_timeout=address.timeout_s,
+        # A pool of its own: one that all share keeps connections to a server that has gone.
+        dedicated_pool=address.authority is None,
+        **more,
     )
-
-
-def directory_of(url: str) -> Path | None:
-    """The directory of a ``chdb://`` address, or None for one in memory."""
-    text = url.removeprefix("chdb://")
-    if text in ("", "memory", ":memory:"):
-        return None
-    if "?" in text:
-        raise StoreFailed(f"{url}: the engine takes no path with a question mark")
-    return Path(text)

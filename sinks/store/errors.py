@@ -36,6 +36,10 @@ class StoreInUse(StoreError):
     """Another process holds the directory."""
 
 
+class StoreRefused(StoreError):
+    """The server does not let us in, or not do what we must: user, password, rights, certificate."""
+
+
 class StoreNewer(StoreError):
     """The tables were made by a newer version of Fengsui than this one."""
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from sinks.store.errors import StoreNewer
+from sinks.store.address import Address
+from sinks.store.engines import rendered
+from sinks.store.errors import StoreMismatch, StoreNewer
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_-]+)\.sql")
+#: What the steps make, but the table that says which were run.
+TABLES = frozenset(
+    {"events", "controls", "transitions", "alerts", "alerts_from_transitions", "dead_letters", "origins"}
+)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+#: Two starters at once: the other one has just made it, is making it, or has changed it meanwhile.
+_CLASH_CODES = frozenset({44, 57, 82, 122, 253, 517})
+_TRIES = 8
+_TRY_AGAIN_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,14 +53,19 @@ def migrations() -> list[Migration]:
     return found
 
 
-def migrate(client: Client) -> int:
+def migrate(client: Client, address: Address) -> int:
     """Brings the tables up to date; returns the number of steps that were run. StoreNewer where they are ahead of us.
+
+    Any number may do so at once: each statement can be run again by another, and where two meet, one tries again.
 
     ClickHouse has no transaction over several tables. A step that was cut off half way is run again from its first statement,
     so a statement that makes something first makes sure that what a cut-off run left, and that holds nothing yet, is gone.
     """
-    client.command(
-        "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, checksum String) ENGINE = MergeTree ORDER BY number"
+    _check_ours(client, address)
+    _run(
+        client,
+        "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, checksum String) ENGINE = MergeTree ORDER BY number",
+        address,
     )
     done = {int(number) for (number,) in client.query("SELECT number FROM migrations").result_rows}
     known = migrations()
@@ -62,13 +78,41 @@ def migrate(client: Client) -> int:
         if step.number in done:
             continue
         for statement in step.statements:
-            client.command(_again(statement))
+            _run(client, _again(statement), address)
         client.command(
             "INSERT INTO migrations SELECT {number:UInt32}, {name:String}, {checksum:String}",
             parameters={"number": step.number, "name": step.name, "checksum": step.checksum},
         )
         run += 1
     return run
+
+
+def _check_ours(client: Client, address: Address) -> None:
+    """Our first table is the one that says which steps were run: without it, tables of our names are not ours."""
+    found = {
+        str(name)
+        for (name,) in client.query("SELECT name FROM system.tables WHERE database = currentDatabase()").result_rows
+    }
+    if "migrations" not in found and (foreign := sorted(found & TABLES)):
+        raise StoreMismatch(
+            f"{address.place}: database {address.database} holds tables of something else ({', '.join(foreign)}): give Fengsui a "
+            "database of its own"
+        )
+
+
+def _run(client: Client, statement: str, address: Address) -> None:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    text = rendered(statement, address)
+    for left in reversed(range(_TRIES)):
+        try:
+            client.command(text)
+        except ClickHouseError as error:
+            if getattr(error, "code", None) not in _CLASH_CODES or not left:
+                raise
+            time.sleep(_TRY_AGAIN_S)
+        else:
+            return
 
 
 def _again(statement: str) -> str:

@@ -29,7 +29,13 @@ MAX_BUCKETS = 10_000
 HOUR_MS = 3_600_000
 #: The newest events are looked for in ever longer stretches, so that a list does not read all there is.
 _SPANS_MS = (HOUR_MS, 24 * HOUR_MS, 31 * 24 * HOUR_MS)
-_EVENT_COLUMNS = "pos, receipt_ms, time_ms, raw"
+#: A repeated event is found once; so many rows are looked at for one that is wanted, at most.
+_REPEATS = 64
+#: Beyond so many a count takes repeated events for several: to tell them apart takes hundreds of times as long.
+_MAX_TOLD_APART = 2_000_000
+#: What tells an event from all others: source, id and time. An id may be used again after the horizon of duplicates.
+_Name = tuple[str, str, int]
+_EVENT_COLUMNS = "pos, receipt_ms, time_ms, raw, partition, source, id"
 
 
 @dataclass(frozen=True)
@@ -94,32 +100,53 @@ class Reads:
         wanted = wanted or Filter()
         high_ms = MAX_MS if wanted.to_ms is None else wanted.to_ms - 1
         low_ms = MIN_MS if wanted.from_ms is None else wanted.from_ms
-        after: tuple[int, int] | None = None
+        after: tuple[int, int, int] | None = None
         if wanted.cursor:
-            time_ms, pos = (int(value) for value in decode_cursor("e", wanted.cursor, int, int))
-            after, high_ms = (time_ms, pos), min(high_ms, time_ms)
+            time_ms, partition, pos = (int(value) for value in decode_cursor("e", wanted.cursor, int, int, int))
+            after, high_ms = (time_ms, partition, pos), min(high_ms, time_ms)
         with self._connections.reader() as client:
             base = conditions.of_events(wanted, self._feeds_of())
             top = client.query(
                 f"SELECT max(time_ms) FROM events WHERE {base.sql} AND {between(base, low_ms, high_ms)}",
                 parameters=base.values,
             ).result_rows[0][0]
-            found: Sequence[Sequence[Any]] = []
-            for start_ms in _starts(min(int(top), high_ms), low_ms):
+            shown = self._shown_at(client, wanted, after) if after else set()
+            found: list[Sequence[Any]] = []
+            starts = _starts(min(int(top), high_ms), low_ms)
+            rows = wanted.limit + 1
+            while starts:
                 where = conditions.of_events(wanted, self._feeds_of())
-                where.add(between(where, start_ms, high_ms))
+                where.add(between(where, starts[0], high_ms))
                 if after:
-                    where.add(f"(time_ms, pos) < ({where.bind(after[0], 'Int64')}, {where.bind(after[1], 'Int64')})")
-                found = client.query(
+                    place = ", ".join(where.bind(value, "Int64") for value in after)
+                    where.add(f"(time_ms, partition, pos) < ({place})")
+                looked = client.query(
                     f"SELECT {_EVENT_COLUMNS} FROM events WHERE {where.sql} "
-                    f"ORDER BY time_ms DESC, pos DESC LIMIT {wanted.limit + 1:d}",
+                    f"ORDER BY time_ms DESC, partition DESC, pos DESC LIMIT {rows:d}",
                     parameters=where.values,
                 ).result_rows
+                found = _once(looked, shown)
                 if len(found) > wanted.limit:
                     break
+                if len(looked) < rows or rows >= wanted.limit * _REPEATS:
+                    del starts[0]
+                else:  # many repeats among them
+                    rows *= 4
         page = found[: wanted.limit]
-        last = encode_cursor("e", page[-1][2], page[-1][0]) if len(found) > wanted.limit else None
+        last = encode_cursor("e", page[-1][2], page[-1][4], page[-1][0]) if len(found) > wanted.limit else None
         return EventPage([_item(row) for row in page], last)
+
+    def _shown_at(self, client: Any, wanted: Filter, after: tuple[int, int, int]) -> set[_Name]:
+        """The events of the cursor's very time that pages before it have shown."""
+        where = conditions.of_events(wanted, self._feeds_of())
+        where.add(between(where, after[0], after[0]))
+        place = ", ".join(where.bind(value, "Int64") for value in after)
+        where.add(f"(time_ms, partition, pos) >= ({place})")
+        found = client.query(
+            f"SELECT DISTINCT source, id FROM events WHERE {where.sql} LIMIT {MAX_EVIDENCE * 10:d}",
+            parameters=where.values,
+        ).result_rows
+        return {(source, id, after[0]) for source, id in found}
 
     def evidence(
         self,
@@ -143,25 +170,26 @@ class Reads:
         named = f"id IN {where.bind(list(ids), 'Array(String)')}" if ids else "0"
         with self._connections.reader() as client:
             # Two questions, as an OR over two indexes would use neither.
-            found: dict[int, Sequence[Any]] = {}
+            found: dict[_Name, Sequence[Any]] = {}
+            order = "ORDER BY time_ms DESC, stamp DESC, pos DESC LIMIT 1 BY source, id, time_ms"
             if ids:
-                sql = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {named} AND {same} ORDER BY time_ms DESC, pos DESC LIMIT {limit:d}"
-                found = {row[0]: row for row in client.query(sql, parameters=where.values).result_rows}
-            sql = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {ranged} AND {same} ORDER BY time_ms DESC, pos DESC LIMIT {limit + 1:d}"
+                sql = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {named} AND {same} {order} LIMIT {limit:d}"
+                found = {_name(row): row for row in client.query(sql, parameters=where.values).result_rows}
+            sql = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {ranged} AND {same} {order} LIMIT {limit + 1:d}"
             others = client.query(sql, parameters=where.values).result_rows
         for row in others:
             if len(found) < limit:
-                found.setdefault(row[0], row)
-        more = any(row[0] not in found for row in others)
-        ordered = sorted(found.values(), key=lambda row: (row[2], row[0]))
+                found.setdefault(_name(row), row)
+        more = any(_name(row) not in found for row in others)
+        ordered = sorted(found.values(), key=lambda row: (row[2], row[4], row[0]))
         return EvidenceEvents([_item(row) for row in ordered], more)
 
-    def raw(self, pos: int) -> bytes | None:
+    def raw(self, pos: int, *, partition: int = 0) -> bytes | None:
         """The bytes of the event at a log position, as they were accepted."""
         with self._connections.reader() as client:
             found = client.query(
-                "SELECT raw FROM events WHERE pos = {pos:Int64} LIMIT 1",
-                parameters={"pos": pos},
+                "SELECT raw FROM events WHERE pos = {pos:Int64} AND partition = {partition:UInt16} LIMIT 1",
+                parameters={"pos": pos, "partition": partition},
                 query_formats={"String": "bytes"},
             ).result_rows
         return bytes(found[0][0]) if found else None
@@ -198,14 +226,15 @@ class Reads:
             if value is not None and bucket_ms is None and count <= max_points:
                 rows = client.query(
                     f"SELECT time_ms, {number} AS value FROM events WHERE {where.sql} AND value IS NOT NULL "
-                    f"ORDER BY time_ms, pos LIMIT {max_points:d}",
+                    f"ORDER BY time_ms, stamp, pos LIMIT 1 BY source, id, time_ms LIMIT {max_points:d}",
                     parameters=where.values,
                 ).result_rows
                 return Series([(int(t), float(v)) for t, v in rows], 0, limit)
             least_ms = -(-(to_ms - from_ms + 1) // max_points)
             step_ms = max(bucket_ms or 1, least_ms)
             step = where.bind(step_ms, "Int64")
-            fold = f"avg({number})" if value is not None else "toFloat64(count())"
+            counted = "uniqExact(source, id, time_ms)" if count <= _MAX_TOLD_APART else "count()"
+            fold = f"avg({number})" if value is not None else f"toFloat64({counted})"
             rows = client.query(
                 f"SELECT {_floor('time_ms', step)} AS bucket, {fold} AS value FROM events WHERE {where.sql} "
                 f"GROUP BY bucket HAVING isNotNull(value) ORDER BY bucket",
@@ -328,7 +357,7 @@ class Reads:
         values = {"subject": subject}
         with self._connections.reader() as client:
             feeds = client.query(
-                "SELECT feed, count(), min(time_ms), max(time_ms), groupUniqArray(20)(region) FROM events "
+                "SELECT feed, uniqExact(source, id, time_ms), min(time_ms), max(time_ms), groupUniqArray(20)(region) FROM events "
                 "WHERE subject = {subject:String} GROUP BY feed ORDER BY feed LIMIT 1000",
                 parameters=values,
             ).result_rows
@@ -365,7 +394,7 @@ class Reads:
         with self._connections.reader() as client:
             found = client.query(
                 "SELECT pos, receipt_ms, reason, detail, feed, source, raw FROM dead_letters "
-                f"WHERE {where.sql} ORDER BY receipt_ms DESC, pos DESC LIMIT {wanted.limit + 1:d}",
+                f"WHERE {where.sql} ORDER BY receipt_ms DESC, pos DESC LIMIT 1 BY partition, pos LIMIT {wanted.limit + 1:d}",
                 parameters=where.values,
                 column_formats={"raw": "bytes"},
             ).result_rows
@@ -397,10 +426,27 @@ def _starts(top_ms: int, low_ms: int) -> list[int]:
     return [*(top_ms - span_ms for span_ms in _SPANS_MS if top_ms - span_ms > low_ms), low_ms]
 
 
+def _name(row: Sequence[Any]) -> _Name:
+    return row[5], row[6], row[2]
+
+
+def _once(rows: Sequence[Sequence[Any]], shown: Collection[_Name]) -> list[Sequence[Any]]:
+    """Each event once, at its newest place: senders repeat what was not answered, and the log has it as often."""
+    seen = set(shown)
+    kept = []
+    for row in rows:
+        if _name(row) not in seen:
+            seen.add(_name(row))
+            kept.append(row)
+    return kept
+
+
 def _item(row: Sequence[Any]) -> Item:
-    pos, receipt_ms, time_ms, raw = row
+    pos, receipt_ms, time_ms, raw, partition, _, _ = row
     item: Item = msgspec.json.decode(raw)
     item["time"] = format_ms(time_ms)
+    if partition:
+        item["partition"] = partition
     item["pos"] = pos
     item["receipt"] = format_ms(receipt_ms)
     return item

@@ -12,10 +12,13 @@ import polars as pl
 from events.instants import parse_column
 from events.times import parse_instant
 from events.transition import RANK, Transition, encode, key_json
+from streams.cluster.record import PartitionEntry
 from streams.log.entry import DeadLetter, Entry, event_lines, inflate
 
 _EVENT_SCHEMA = {
+    "partition": pl.UInt16,
     "pos": pl.Int64,
+    "stamp": pl.Int64,
     "receipt_ms": pl.Int64,
     "time_ms": pl.Int64,
     "id": pl.String,
@@ -28,8 +31,9 @@ _EVENT_SCHEMA = {
     "raw": pl.Binary,
     "clock_ms": pl.Int64,
 }
-_CONTROL_SCHEMA = {"pos": pl.Int64, "at_ms": pl.Int64, "kind": pl.String, "body": pl.Binary}
+_CONTROL_SCHEMA = {"partition": pl.UInt16, "pos": pl.Int64, "at_ms": pl.Int64, "kind": pl.String, "body": pl.Binary}
 _DEAD_SCHEMA = {
+    "partition": pl.UInt16,
     "pos": pl.Int64,
     "receipt_ms": pl.Int64,
     "reason": pl.String,
@@ -63,6 +67,9 @@ _TRANSITION_SCHEMA = {
 }
 
 
+_PLACE = frozenset({"partition", "pos", "stamp"})
+
+
 class _Envelope(msgspec.Struct, gc=False):
     id: str
     feed: str
@@ -77,15 +84,15 @@ class _Envelope(msgspec.Struct, gc=False):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def events(entries: Iterable[Entry], *, clock_ms: int = 0) -> tuple[pl.DataFrame, int]:
-    """One row for each event of the ``events`` entries, in log order, and where the log's clock stands after all entries.
+def events(entries: Iterable[Entry], *, partition: int = 0, clock_ms: int = 0) -> tuple[pl.DataFrame, int]:
+    """One row for each event of the ``events`` entries of a partition, in log order, and where its clock stands after all entries.
 
     ``clock_ms``: where it stood before them; 0 where that is not known.
     """
     frames = []
     for entry in entries:
         if entry.kind == "events":
-            frame = _events(entry)
+            frame = _events(entry, partition)
             own = pl.min_horizontal("time_ms", "receipt_ms")
             after = frame.select(pl.max_horizontal(own.cum_max(), pl.lit(clock_ms))).to_series()
             frames.append(frame.with_columns(clock_ms=after.shift(1, fill_value=clock_ms)))
@@ -95,17 +102,23 @@ def events(entries: Iterable[Entry], *, clock_ms: int = 0) -> tuple[pl.DataFrame
     return pl.concat(frames) if frames else pl.DataFrame(schema=_EVENT_SCHEMA), clock_ms
 
 
-def controls(entries: Iterable[Entry]) -> pl.DataFrame:
+def controls(entries: Iterable[Entry], *, partition: int = 0) -> pl.DataFrame:
     """One row for each rule set that was put in force, and each act of a person."""
     found = [
-        (entry.pos, entry.at_ms, entry.kind, inflate(entry.payload) if entry.kind == "rules" else entry.payload)
+        (
+            partition,
+            entry.pos,
+            entry.at_ms,
+            entry.kind,
+            inflate(entry.payload) if entry.kind == "rules" else entry.payload,
+        )
         for entry in entries
         if entry.kind in ("rules", "act")
     ]
     return pl.DataFrame(found, schema=_CONTROL_SCHEMA, orient="row")
 
 
-def _events(entry: Entry) -> pl.DataFrame:
+def _events(entry: Entry, partition: int) -> pl.DataFrame:
     lines = event_lines(entry)
     made = _decoder.decode_lines(lines)
     raw = lines.removesuffix(b"\n").split(b"\n")
@@ -123,10 +136,14 @@ def _events(entry: Entry) -> pl.DataFrame:
             "lat": [one.lat for one in made],
             "raw": raw,
         },
-        schema={name: kind for name, kind in _EVENT_SCHEMA.items() if not name.endswith("_ms") and name != "pos"},
+        schema={name: kind for name, kind in _EVENT_SCHEMA.items() if not name.endswith("_ms") and name not in _PLACE},
     )
+    pos = pl.Series(np.arange(entry.first, entry.pos + 1))
     return frame.select(
-        pl.int_range(entry.first, entry.pos + 1, dtype=pl.Int64).alias("pos"),
+        pl.lit(partition, dtype=pl.UInt16).alias("partition"),
+        pos.alias("pos"),
+        # One log has one order: the positions are it.
+        pl.Series("stamp", entry.stamps) if isinstance(entry, PartitionEntry) else pos.alias("stamp"),
         pl.lit(entry.at_ms, dtype=pl.Int64).alias("receipt_ms"),
         times_ms([one.time for one in made]).alias("time_ms"),
         "id",
@@ -151,9 +168,9 @@ def times_ms(times: Sequence[str | int]) -> pl.Series:
     return pl.Series(ms, dtype=pl.Int64)
 
 
-def dead_letters(letters: Iterable[DeadLetter]) -> pl.DataFrame:
+def dead_letters(letters: Iterable[DeadLetter], *, partition: int = 0) -> pl.DataFrame:
     """One row for each refused line."""
-    rows = [(one.pos, one.at_ms, one.reason, one.detail, one.feed, one.source, one.raw) for one in letters]
+    rows = [(partition, one.pos, one.at_ms, one.reason, one.detail, one.feed, one.source, one.raw) for one in letters]
     return pl.DataFrame(rows, schema=_DEAD_SCHEMA, orient="row")
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from events.feeds import DAY_MS, FeedCatalog
+from sinks.store.address import Address
 from sinks.store.connections import Connections
 from sinks.store.dump import dump, load
-from sinks.store.errors import StoreMismatch
+from sinks.store.errors import StoreError, StoreMismatch
 from sinks.store.history import History
 from sinks.store.migrate import migrate
 from sinks.store.reads import Reads
-from sinks.store.writes import POSITIONS, Writes
+from sinks.store.writes import POSITIONS, Writes, ends
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 #: Refused lines are kept for a fix and a replay, not as records.
 DEAD_LETTER_DAYS = 90
@@ -26,21 +30,35 @@ class Store(Reads, Writes):
         Reads.__init__(self, connections, catalog)
         Writes.__init__(self, connections)
         self._history = History(connections, self.clock_ms)
+        #: what the store was told to follow while it could not be asked: log -> its end by partition
+        self._promised: dict[str, Mapping[int, int]] = {}
 
     @classmethod
-    def open(cls, url: str, catalog: FeedCatalog | None = None) -> Self:
+    def open(cls, place: str | Address, catalog: FeedCatalog | None = None, *, patient: bool = False) -> Self:
         """``chdb:///path`` or ``http(s)://user:password@host:8123/database``; makes what is missing.
 
-        Raises StoreInUse, StoreNewer, StoreDown, StoreFull, StoreFailed.
+        ``patient``: a server that is not there now may come later; until then every question says StoreDown.
+        Raises StoreInUse, StoreNewer, StoreDown, StoreFull, StoreRefused, StoreFailed.
         """
-        connections = Connections(url)
+        address = Address.of(place)
+        connections = Connections(address)
+        store = cls(connections, catalog or FeedCatalog.builtin())
+        connections.prepare = store._prepare
         try:
-            with connections.writer() as client:
-                migrate(client)
+            connections.open()
+        except StoreError as error:
+            if not (patient and error.retryable and not address.embedded):
+                connections.close()
+                raise
         except BaseException:
             connections.close()
             raise
-        return cls(connections, catalog or FeedCatalog.builtin())
+        return store
+
+    def _prepare(self, client: Client) -> None:
+        migrate(client, self._connections.address)
+        for log, newest in list(self._promised.items()):
+            self._bind(client, log, newest)
 
     def close(self) -> None:
         """Waits for what is under way, then lets go of the directory. May be called twice."""
@@ -56,6 +74,11 @@ class Store(Reads, Writes):
     def place(self) -> str:
         """The address, without a password."""
         return self._connections.place
+
+    @property
+    def embedded(self) -> bool:
+        """In this process, not on a server."""
+        return self._connections.embedded
 
     @property
     def history(self) -> History:
@@ -76,28 +99,40 @@ class Store(Reads, Writes):
         with self._connections.reader() as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
-    def bind(self, log: str, identity: str, newest: int) -> None:
+    def bind(self, log: str, identity: str, newest: int | Mapping[int, int]) -> None:
         """Says which log a table follows (``events``, ``transitions``, ``dead_letters``), by the log's identity and end.
 
-        StoreMismatch where the table was filled from another log, or holds positions that the log never gave: both come
-        from putting together a store and a data directory of different times or places.
+        ``newest``: of each partition that may be asked about. StoreMismatch where the table was filled from another log, or
+        holds positions that the log never gave: both come from putting together a store and a data directory of different
+        times or places. A server that cannot be asked now is asked before anything is written (StoreDown says so).
         """
-        remedy = "restore both from one backup, or move the store's directory away: what the logs still hold is filled in again"
+        self._identities[log] = identity
+        self._promised[log] = ends(newest)
         with self._connections.writer() as client:
-            found = client.query(
-                "SELECT identity FROM origins WHERE log = {log:String}", parameters={"log": log}
-            ).result_rows
-            if found and found[0][0] != identity:
-                raise StoreMismatch(f"{self.place} was filled from another {log} log: {remedy}")
-            if self.position(log) > newest:
+            self._bind(client, log, self._promised[log])
+            del self._promised[log]
+
+    def _bind(self, client: Client, log: str, newest: Mapping[int, int]) -> None:
+        remedy = "restore both from one backup, or move the store's directory away: what the logs still hold is filled in again"
+        identity = self._identities[log]
+        found = client.query(
+            "SELECT DISTINCT identity FROM origins WHERE log = {log:String}", parameters={"log": log}
+        ).result_rows
+        if any(known != identity for (known,) in found):
+            raise StoreMismatch(f"{self.place} was filled from another {log} log: {remedy}")
+        column, _ = POSITIONS[log]
+        of = "0" if log == "transitions" else "partition"
+        for partition, last in client.query(f"SELECT {of} AS of, max({column}) FROM {log} GROUP BY of").result_rows:
+            if int(last) > newest.get(int(partition), int(last)):
+                where = "" if list(newest) == [0] else f" of partition {partition}"
                 raise StoreMismatch(
-                    f"{self.place} holds {log} up to position {self.position(log)}, their log ends at {newest}: {remedy}"
+                    f"{self.place} holds {log} up to position {last}{where}, their log ends at {newest[int(partition)]}: {remedy}"
                 )
-            if not found:
-                client.command(
-                    "INSERT INTO origins SELECT {log:String}, {identity:String}",
-                    parameters={"log": log, "identity": identity},
-                )
+        if not found:
+            client.command(
+                "INSERT INTO origins SELECT {log:String}, {identity:String}",
+                parameters={"log": log, "identity": identity},
+            )
 
     def sweep(self, now_ms: int) -> dict[str, int]:
         """Deletes what is past its retention (days since receipt, by the catalogue as it is now): rows deleted, by feed.
