@@ -42,6 +42,11 @@ class DataDirectory:
         return self.path / "store"
 
     @property
+    def spool(self) -> Path:
+        """What a store on a server has not had while it was down."""
+        return self.path / "spool"
+
+    @property
     def version_file(self) -> Path:
         return self.path / "VERSION"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from fengsui.secret import Secret, without_password
 from sinks.live.address import MEMORY, RedisAddress
+from sinks.store.address import Address
 
 CONFIG_FILE = "fengsui.toml"
 PREFIX = "FENGSUI_"
@@ -64,6 +66,18 @@ class Settings:
     #: of the Redis, where the address has none
     redis_password: Secret | None = None
     redis_password_file: Path | None = None
+    #: of the user in ``store``, so that it need not stand there
+    store_password: Secret | None = None
+    store_password_file: Path | None = None
+    #: the certificate (PEM) that signed that of an https store
+    store_ca: Path | None = None
+    #: the name of ClickHouse's cluster that the tables are made on
+    store_cluster: str = ""
+    store_replicated: bool = False
+    #: the server gathers the inserts of many writers
+    store_async: bool = False
+    #: what is kept on the disk while a store on a server is down, of each table
+    store_spool_gb: float = 2.0
     zone: str = "Asia/Shanghai"
     behind_proxy: bool = False
     tls_cert: Path | None = None
@@ -89,6 +103,27 @@ class Settings:
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError([f"{self.redis_password_file}: the password cannot be read: {error}"]) from error
         return RedisAddress.parse(self.live, password=password)
+
+    def store_address(self, directory: Path) -> Address:
+        """Where the store is; ``directory``: where it is when none is named. SettingsError where the password cannot be read."""
+        if self.store is None:
+            return Address(f"chdb://{directory.resolve()}")
+        password = self.store_password.value if self.store_password else None
+        if self.store_password_file is not None:
+            try:
+                password = self.store_password_file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(
+                    [f"store_password_file: {self.store_password_file} cannot be read: {error}"]
+                ) from error
+        return Address(
+            self.store,
+            password,
+            cluster=self.store_cluster,
+            replicated=self.store_replicated,
+            authority=self.store_ca,
+            gathered=self.store_async,
+        )
 
 
 def _listen(value: object) -> Listen:
@@ -134,6 +169,13 @@ def _live(value: object) -> str:
     return text
 
 
+def _cluster(value: object) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[A-Za-z0-9_.{}-]{0,200}", text):
+        raise ValueError("write a cluster's name as remote_servers has it")
+    return text
+
+
 def _secret(value: object) -> Secret:
     if not str(value):
         raise ValueError("empty")
@@ -165,6 +207,13 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "live": _live,
     "redis_password": _secret,
     "redis_password_file": _path,
+    "store_password": _secret,
+    "store_password_file": _path,
+    "store_ca": _path,
+    "store_cluster": _cluster,
+    "store_replicated": _boolean,
+    "store_async": _boolean,
+    "store_spool_gb": _positive,
     "zone": _zone,
     "behind_proxy": _boolean,
     "tls_cert": _path,
@@ -203,7 +252,7 @@ def load_settings(
         try:
             values[name] = _READERS[name](value)
         except ValueError as error:
-            shown = "***" if name == "redis_password" else without_password(str(value))[:80]
+            shown = "***" if _READERS[name] is _secret else without_password(str(value))[:80]
             faults.append(f"{where} = {shown!r}: {error}")
     settings = Settings(**values, origins={name: given[name][1] if name in given else "built in" for name in KEYS})
     faults += _together(settings)
@@ -238,8 +287,16 @@ def _together(settings: Settings) -> list[str]:
     faults = []
     if (settings.tls_cert is None) != (settings.tls_key is None):
         faults.append("--tls-cert and --tls-key go together")
-    files = (settings.tls_cert, settings.tls_key, settings.redis_password_file)
+    files = (settings.tls_cert, settings.tls_key, settings.redis_password_file, settings.store_ca)
     faults += [f"{path}: no such file" for path in files if path is not None and not path.is_file()]
+    if settings.store_password is not None and settings.store_password_file is not None:
+        faults.append("store_password and store_password_file: give one of them")
+    if settings.store is None or settings.store.startswith("chdb:"):
+        faults += [
+            f"{name} goes with a store on a server: give --store http(s)://..."
+            for name in ("store_cluster", "store_replicated", "store_async")
+            if getattr(settings, name)
+        ]
     if not settings.listen.loopback and not settings.tls and not settings.behind_proxy:
         faults.append(
             f"--listen {settings.listen} can be reached from other machines, and without TLS tokens could be read on the way: "

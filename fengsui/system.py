@@ -24,6 +24,8 @@ from sinks.live.rebuild import Rebuilding
 from sinks.live.redis import RedisLive
 from sinks.live.writer import LiveWriter
 from sinks.store.errors import StoreError, StoreMismatch
+from sinks.store.spool import Spool
+from sinks.store.spooled import Spooled, Write, in_one_partition, over_log
 from sinks.store.store import Store
 from streams.embedded import EngineRunner
 from streams.gateway.gateway import Gateway
@@ -68,6 +70,8 @@ class System:
         #: of the live state in Redis; None where it is kept in memory
         self.live_rebuild: Rebuilding | None = None
         self.sinks: list[SinkThread] = []
+        #: what a store on a server has not had, by sink
+        self.spools: dict[str, Spooled] = {}
         self.rulebook = Rulebook(self.rules_directory, zone=settings.zone, clock=clock, metrics=self.metrics)
         self._stack = ExitStack()
         self.event_log: SqliteLog
@@ -132,7 +136,9 @@ class System:
         )
         self._stack.callback(self.gateway.close)
         settled = self.rulebook.begin(first, in_force, gateway=self.gateway, runner=self.runner, log=self.event_log)
-        self.store = Store.open(self.store_url, self.rulebook.in_force.ruleset.catalog)
+        address = self.settings.store_address(directory.store)
+        # A server may be away while this machine starts: events are taken and judged all the same.
+        self.store = Store.open(address, self.rulebook.in_force.ruleset.catalog, patient=True)
         self._stack.callback(self.store.close)
         self.rulebook.keep(self.store)
         self._bind_store()
@@ -173,9 +179,9 @@ class System:
     def _start_sinks(self) -> None:
         store = self.store
         live = self._share_live() if self.settings.live_address else self._keep_live()
-        self._sink("store-events", self.event_log, store.insert_log)
-        self._sink("store-transitions", self.transition_log, store.insert_transitions)
-        self._sink("store-dead", self.dead_log, store.insert_dead)
+        self._sink("store-events", self.event_log, store.write_log)
+        self._sink("store-transitions", self.transition_log, store.write_transitions)
+        self._sink("store-dead", self.dead_log, store.write_dead)
         self.sinks.append(live)
         for sink in self.sinks:
             sink.start()
@@ -221,10 +227,20 @@ class System:
             check=writer.check,
         )
 
-    def _sink(self, name: str, log: SqliteLog, insert: Callable[[Sequence[Entry]], int]) -> None:
-        self.sinks.append(
-            SinkThread(name, log, lambda entries: _ignore(insert(entries)), clock=self.clock, linger_s=_STORE_LINGER_S)
-        )
+    def _sink(self, name: str, log: SqliteLog, write: Write) -> None:
+        handle: Callable[[Sequence[Entry]], None]
+        if self.store.embedded:
+            # On the same disk as the log, which holds what the store has not: a spool would gain nothing.
+            handle = in_one_partition(write)
+        else:
+            spool = Spool(self.directory.spool / name, int(self.settings.store_spool_gb * (1 << 30)))
+            spooled = Spooled(write, spool)
+            self.spools[name] = spooled
+            self.metrics.watch_spool(name, spool)
+            spooled.start()
+            self._stack.callback(spooled.stop)
+            handle = over_log(spooled, log)
+        self.sinks.append(SinkThread(name, log, handle, clock=self.clock, linger_s=_STORE_LINGER_S))
 
     def _fill_live(self, live: Live) -> None:
         """What was trimmed from the transition log is had from the store: an alert that is still open must not vanish."""
@@ -244,12 +260,9 @@ class System:
 
     # --- for the server
 
-    @property
-    def store_url(self) -> str:
-        return self.settings.store or f"chdb://{self.directory.store.resolve()}"
-
     def sink_states(self) -> list[SinkState]:
-        return [sink.state for sink in self.sinks]
+        states = [sink.state for sink in self.sinks]
+        return [self.spools[state.name].told(state) if state.name in self.spools else state for state in states]
 
     def live_source(self) -> MirrorState | None:
         """What the copy of a shared live state follows; None where it is not shared."""

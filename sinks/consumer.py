@@ -44,6 +44,9 @@ class SinkState:
     failing_since_ms: int = 0
     last_success_ms: int = 0
     running: bool = False
+    #: handled, but held back on the disk while what it is for is away
+    spooled_bytes: int = 0
+    spool_max_bytes: int = 0
 
     @property
     def lag(self) -> int:

@@ -32,6 +32,20 @@ class WatchedLog(Protocol):
     def consumers(self) -> dict[str, int]: ...
 
 
+class WatchedSpool(Protocol):
+    """What of a spool is measured."""
+
+    max_bytes: int
+    damaged: int
+
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def batches(self) -> int: ...
+    @property
+    def oldest_ms(self) -> int: ...
+
+
 class Metrics:
     """All counters in one registry; the server adds its own to the same one."""
 
@@ -40,6 +54,8 @@ class Metrics:
         self._sources: set[str] = set()
         self._watched = _Logs()
         self.registry.register(self._watched)
+        self._spools = _Spools()
+        self.registry.register(self._spools)
         # --- the door
         self._events = Counter(
             "fengsui_events",
@@ -174,6 +190,10 @@ class Metrics:
         """Measures a log whenever metrics are read."""
         self._watched.logs[name] = log
 
+    def watch_spool(self, sink: str, spool: WatchedSpool) -> None:
+        """Measures what a sink holds back whenever metrics are read."""
+        self._spools.spools[sink] = spool
+
     def _source(self, source: str) -> str:
         if source in self._sources:
             return source
@@ -204,3 +224,28 @@ class _Logs(Collector):
             for consumer, pos in log.consumers().items():
                 lag.add_metric([name, consumer], max(0, at - pos))
         yield from (newest, oldest, used, bound, lag)
+
+
+class _Spools(Collector):
+    def __init__(self) -> None:
+        self.spools: dict[str, WatchedSpool] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        used = GaugeMetricFamily("fengsui_spool_bytes", "Bytes held back while a store is down.", labels=["sink"])
+        bound = GaugeMetricFamily("fengsui_spool_max_bytes", "The spool's bound.", labels=["sink"])
+        batches = GaugeMetricFamily("fengsui_spool_batches", "Batches held back.", labels=["sink"])
+        oldest = GaugeMetricFamily(
+            "fengsui_spool_oldest_seconds",
+            "Receipt of the oldest that is held back, Unix seconds; 0 for none.",
+            labels=["sink"],
+        )
+        damaged = GaugeMetricFamily(
+            "fengsui_spool_damaged", "Files that could not be read, had from the log again.", labels=["sink"]
+        )
+        for sink, spool in self.spools.items():
+            used.add_metric([sink], spool.used_bytes)
+            bound.add_metric([sink], spool.max_bytes)
+            batches.add_metric([sink], spool.batches)
+            oldest.add_metric([sink], spool.oldest_ms / 1000)
+            damaged.add_metric([sink], spool.damaged)
+        yield from (used, bound, batches, oldest, damaged)

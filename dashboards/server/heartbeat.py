@@ -21,6 +21,8 @@ SINK_BEHIND_MS = 15_000
 SINK_STALLED_MS = 120_000
 #: A log is nearly full from here on.
 LOG_FULL_PART = 0.9
+#: Nor is anything held back for the store without an end.
+SPOOL_FULL_PART = 0.9
 
 _SINKS = {
     "store": ("存储", "store"),
@@ -115,8 +117,15 @@ def _sink(sink: SinkState, now_ms: int, scale: float) -> Iterator[Trouble]:
     waited_ms = (now_ms - since_ms) / scale if since_ms else 0.0
     if not sink.running:
         yield Trouble(part, "stalled", since, {"zh": f"{zh}已停止", "en": f"The {en} has stopped"}, sink.error)
+    elif sink.spooled_bytes:
+        # What comes is safe, but the store has not had it; with the spool full it also waits in the log.
+        used = sink.spooled_bytes / sink.spool_max_bytes
+        level: Level = "stalled" if used > SPOOL_FULL_PART else "behind"
+        mb = sink.spooled_bytes / 1e6
+        title = {"zh": f"{zh}不可用，已暂存 {mb:.0f} MB", "en": f"The {en} is away: {mb:.0f} MB are kept on the disk"}
+        yield Trouble(part, level, since, title, sink.error)
     elif sink.error or (sink.lag and waited_ms > SINK_BEHIND_MS):
-        level: Level = "stalled" if waited_ms > SINK_STALLED_MS else "behind"
+        level = "stalled" if waited_ms > SINK_STALLED_MS else "behind"
         title = {"zh": f"{zh}落后 {sink.lag} 条", "en": f"The {en} is {sink.lag} entries behind"}
         yield Trouble(part, level, since, title, sink.error)
 

@@ -203,7 +203,10 @@ class Runner(Protocol):
 
 
 class SinkState(Protocol):
-    """How a sink fares (:class:`sinks.consumer.SinkState`). Times are epoch ms, 0 is never; ``error`` empty when well."""
+    """How a sink fares (:class:`sinks.consumer.SinkState`). Times are epoch ms, 0 is never; ``error`` empty when well.
+
+    ``spooled_bytes``: what it holds back on the disk, of ``spool_max_bytes``, while the store is away.
+    """
 
     @property
     def name(self) -> str: ...
@@ -217,6 +220,10 @@ class SinkState(Protocol):
     def last_success_ms(self) -> int: ...
     @property
     def running(self) -> bool: ...
+    @property
+    def spooled_bytes(self) -> int: ...
+    @property
+    def spool_max_bytes(self) -> int: ...
 
 
 class LiveSource(Protocol):
