@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,9 @@ from rules.model import RuleSet
 from sinks.live.address import RedisAddress
 from sinks.live.errors import LiveError
 from sinks.live.redis import ENOUGH_BYTES, Information, RedisLive
+from sinks.store.address import Address
 from sinks.store.errors import StoreError
+from sinks.store.probe import probe
 from sinks.store.store import Store
 from streams.log.errors import LogError
 from streams.log.sqlite import SqliteLog
@@ -33,6 +36,7 @@ from streams.log.sqlite import SqliteLog
 Verdict = Literal["ok", "warn", "fail"]
 _MARKS = {"ok": "正常 ok  ", "warn": "留意 warn", "fail": "故障 FAIL"}
 _LITTLE_DISK_BYTES = 2 << 30
+_CLOCK_OFF_MS = 2_000
 _MIN_PYTHON = (3, 11)
 
 
@@ -57,6 +61,10 @@ def examine(settings: Settings, say: Callable[[str], object]) -> int:
     return worst
 
 
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def findings(settings: Settings) -> Iterator[Finding]:
     """Every check, cheap ones first."""
     directory = DataDirectory(settings.data)
@@ -66,7 +74,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings.data)
     yield from _directory(directory)
     yield from _logs(directory)
-    yield _store(settings, directory, running=running)
+    yield from _store(settings, directory, running=running)
     yield from live_findings(settings.live_address, identity_of(directory))
     yield _server(settings, running=running)
     yield from _certificate(settings)
@@ -154,18 +162,65 @@ def _logs(directory: DataDirectory) -> Iterator[Finding]:
         yield Finding("ok", path.name, f"{text}; positions kept for a restart: {kept or 'none'}")
 
 
-def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Finding:
-    url = settings.store or f"chdb://{directory.store.resolve()}"
-    if url.startswith("chdb:"):
-        if running:
-            return Finding("ok", "store", f"{url}: held by the running system, see its /readyz below")
-        if not Path(url.removeprefix("chdb://")).exists():
-            return Finding("ok", "store", f"{url} is not there yet: the first start makes it")
+def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Iterator[Finding]:
+    address = settings.store_address(directory.store)
+    if not address.embedded:
+        yield from store_findings(address, directory, wall_ms)
+        return
+    if running:
+        yield Finding("ok", "store", f"{address.url}: held by the running system, see its /readyz below")
+    elif address.directory is not None and not address.directory.exists():
+        yield Finding("ok", "store", f"{address.url} is not there yet: the first start makes it")
+    else:
+        try:
+            with Store.open(address) as store:
+                yield Finding("ok", "store", f"{address.url} answers: ClickHouse {store.check()}")
+        except StoreError as error:
+            yield Finding("fail", "store", f"{address.url}: {error}", SERVICE)
+
+
+def store_findings(address: Address, directory: DataDirectory, clock: Callable[[], int]) -> Iterator[Finding]:
+    """Of a store on a server. It is only looked at: the first start makes what is missing."""
     try:
-        with Store.open(url) as store:
-            return Finding("ok", "store", f"{without_password(url)} answers: ClickHouse {store.check()}")
+        found = probe(address, clock)
     except StoreError as error:
-        return Finding("fail", "store", f"{without_password(url)}: {error}", SERVICE)
+        yield Finding("fail", "store", str(error), SERVICE)
+        return
+    for fault in found.faults:
+        yield Finding("fail", "store", f"{address.place}: {fault}", SERVICE)
+    if not found.faults:
+        state = f"tables at step {found.step}" if found.step else "no tables yet: the first start makes them"
+        yield Finding("ok", "store", f"{address.place} answers: ClickHouse {found.version}, {state}")
+    if abs(found.ahead_ms) > _CLOCK_OFF_MS + found.within_ms:
+        side = "ahead of" if found.ahead_ms > 0 else "behind"
+        yield Finding(
+            "warn",
+            "store clock",
+            f"the server's clock is {abs(found.ahead_ms) / 1000:.0f} s {side} this machine's: let both follow one time server",
+        )
+    for log, path in (
+        ("events", directory.event_log),
+        ("transitions", directory.transition_log),
+        ("dead_letters", directory.dead_log),
+    ):
+        if log in found.origins and path.is_file():
+            yield from _bound(address, log, path, found.origins[log])
+
+
+def _bound(address: Address, log: str, path: Path, identity: str) -> Iterator[Finding]:
+    try:
+        with SqliteLog(path, read_only=True) as held:
+            same = held.identity == identity
+    except LogError:
+        return  # told with the logs
+    if not same:
+        yield Finding(
+            "fail",
+            "store",
+            f"{address.place} was filled from another {log} log than {path}: give this directory a database of its own, or "
+            "restore both from one backup",
+            SERVICE,
+        )
 
 
 def identity_of(directory: DataDirectory) -> str | None:
