@@ -43,6 +43,8 @@ _log = logging.getLogger("fengsui")
 _DAY_MS = 86_400_000
 #: How long a start waits for the board's state to be had again from the log; then it serves and goes on.
 _LIVE_WAIT_S = 120.0
+#: Redis is tried again so often at least: it takes up nothing, and boards start faster with it.
+_LIVE_AGAIN_S = 5.0
 #: A store likes few large batches; a board reads the live state, so nobody waits for these.
 _STORE_LINGER_S = 1.0
 
@@ -225,6 +227,7 @@ class System:
             clock=self.clock,
             start_at=self.transition_log.newest,
             check=writer.check,
+            most_wait_s=_LIVE_AGAIN_S,
         )
 
     def _sink(self, name: str, log: SqliteLog, write: Write) -> None:

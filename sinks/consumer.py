@@ -58,7 +58,7 @@ class SinkThread(threading.Thread):
     """Reads ``log`` as ``name`` and calls ``handle`` with each stretch of entries, in order, each at least once.
 
     ``handle`` must take repeats: after a crash it sees again what it had handled since the last commit. When it raises,
-    the same stretch comes again after 0.5 s, then twice as long each time up to 30 s (or what the error's ``retry_after_s``
+    the same stretch comes again after 0.5 s, then twice as long each time up to ``most_wait_s`` (or what the error's ``retry_after_s``
     says); nothing is skipped. ``linger_s`` lets a stretch gather before it is read, for sinks that like few large batches.
     ``check`` is called about once a second while there is nothing to read, and fails as ``handle`` does: for a sink whose
     other side may lose what it was given. ``start_at``: begin after this position and commit nothing, for a sink that is rebuilt at each start.
@@ -76,6 +76,7 @@ class SinkThread(threading.Thread):
         linger_s: float = 0.0,
         start_at: int | None = None,
         check: Callable[[], None] | None = None,
+        most_wait_s: float = _MOST_WAIT_S,
     ) -> None:
         super().__init__(name=f"sink-{name}", daemon=True)
         self._sink = name
@@ -86,6 +87,7 @@ class SinkThread(threading.Thread):
         self._max_bytes = max_bytes
         self._linger_s = linger_s
         self._check = check
+        self._most_wait_s = most_wait_s
         self._check_at_s = 0.0
         self._durable = start_at is None
         self._halt = threading.Event()
@@ -125,8 +127,8 @@ class SinkThread(threading.Thread):
             except Exception as error:  # whatever a sink raises is its outage, told in the heartbeat
                 self._failed(error)
                 asked_s = getattr(error, "retry_after_s", None)
-                self._halt.wait(min(_MOST_WAIT_S, max(wait_s, asked_s or 0.0)))
-                wait_s = min(_MOST_WAIT_S, wait_s * 2)
+                self._halt.wait(min(self._most_wait_s, max(wait_s, asked_s or 0.0)))
+                wait_s = min(self._most_wait_s, wait_s * 2)
             else:
                 wait_s = _FIRST_WAIT_S
 
