@@ -29,6 +29,7 @@ from sinks.store.spooled import Spooled, Write, in_one_partition, over_log
 from sinks.store.store import Store
 from streams.embedded import EngineRunner
 from streams.gateway.gateway import Gateway
+from streams.gateway.sqlite_door import SqliteDoor
 from streams.log.entry import Entry
 from streams.log.sqlite import SqliteLog
 from streams.metrics import Metrics
@@ -129,10 +130,8 @@ class System:
         in_force = self.runner.newest_rules()
         self.gateway = Gateway(
             in_force.catalog,
-            self.event_log,
-            self.dead_log,
+            SqliteDoor(self.event_log, self.dead_log, directory.snapshots),
             clock=self.clock,
-            directory=directory.snapshots,
             metrics=self.metrics,
             wall=self._wall,
         )

@@ -15,6 +15,7 @@ from rules.load import load_rules
 from streams.embedded import EngineRunner, SnapshotPolicy
 from streams.engine import Engine
 from streams.gateway.gateway import Gateway
+from streams.gateway.sqlite_door import SqliteDoor
 from streams.log import entry as entries
 from streams.log.entry import Entry
 from streams.log.sqlite import SqliteLog
@@ -131,10 +132,8 @@ class System:
         self.runner.start()
         self.door = Gateway(
             self.runner.newest_rules().catalog,
-            self.events,
-            self.dead,
+            SqliteDoor(self.events, self.dead, directory / state),
             clock=self.clock,
-            directory=directory / state,
             metrics=self.metrics,
         )
 

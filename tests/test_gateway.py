@@ -17,6 +17,7 @@ from rules.load import load_rules
 from streams.gateway.gateway import BodyTooLarge, Gateway
 from streams.gateway.pieces import pieces
 from streams.gateway.receipt import Receipt
+from streams.gateway.sqlite_door import SqliteDoor
 from streams.log import entry as entries
 from streams.log.errors import DiskFull, LogClosed, LogFull
 from streams.log.sqlite import SqliteLog
@@ -40,10 +41,8 @@ class House:
         self.metrics = Metrics()
         self.door = Gateway(
             FeedCatalog.builtin(),
-            self.log,
-            self.dead,
+            SqliteDoor(self.log, self.dead, self.directory / "state"),
             clock=lambda: self.now_ms,
-            directory=self.directory / "state",
             metrics=self.metrics,
         )
 

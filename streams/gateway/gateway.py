@@ -1,8 +1,9 @@
-"""The door: a body of events in, a receipt out when everything accepted is on the disk.
+"""The gateway: a body of events in, a receipt out when everything accepted is on the disk, or with the brokers of a cluster.
 
 One thread decodes, asks which events are new, and queues them for the log; it takes whatever bodies are waiting in one go, so
-that many small ones cost as little as one large one. Positions follow the order in which events were judged, therefore the
-dedupe state is a function of the log, and is had again from it after a crash or a failed write.
+that many small ones cost as little as one large one. On one machine positions follow the order in which events were judged,
+therefore the dedupe state is a function of the log, and is had again from it after a crash or a failed write. In a cluster the
+engines decide what is a duplicate, and the gateway only remembers what it took itself.
 
 A duplicate is only called one when the event it repeats is on the disk: appends are done in order, so a piece is settled after
 all that were judged before it; and where one of those failed, its repeats are not answered but sent again by their sender.
@@ -17,7 +18,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -28,12 +28,10 @@ from events.cloudevents import to_ndjson
 from events.decode import Decoded, Decoder
 from events.event import MAX_BODY_BYTES, Rejected
 from events.feeds import FeedCatalog
-from streams.gateway.memory import Memory
+from streams.gateway.door import Door
 from streams.gateway.pieces import MAX_PIECE_BYTES, MAX_PIECE_LINES, Piece, pieces
 from streams.gateway.receipt import PendingReceipt, Receipt
-from streams.log.entry import dead_entry, events_entry, rules_entry
 from streams.log.errors import LogClosed, LogError
-from streams.log.sqlite import SqliteLog
 from streams.metrics import Metrics
 
 _log = logging.getLogger("fengsui.gateway")
@@ -73,9 +71,10 @@ class _Parcel:
 
 @dataclass
 class _Change:
-    """A rule set to put in force, in its turn."""
+    """A rule set to put in force, in its turn; ``written``: another gateway did, and it is only to be followed."""
 
     rules: ActivatedRules
+    written: bool = False
     done: Future[int] = field(default_factory=Future)
 
 
@@ -114,30 +113,27 @@ class _Group:
 class Gateway:
     """Takes bodies of events from any number of threads.
 
-    ``catalog``: the feeds of the rule set in force. ``clock``: epoch milliseconds, the receipt of events. ``wall``: what an
-    event must not be ahead of, where that is another clock (the demo lives in its past, and real events are welcome there).
-    ``directory``: where the dedupe snapshots lie. :meth:`close` before the logs are closed.
+    ``catalog``: the feeds of the rule set in force. ``door``: where they go. ``clock``: epoch milliseconds, the receipt of
+    events. ``wall``: what an event must not be ahead of, where that is another clock (the demo lives in its past, and real
+    events are welcome there). :meth:`close` before what the door writes to is closed.
     """
 
     def __init__(
         self,
         catalog: FeedCatalog,
-        event_log: SqliteLog,
-        dead_log: SqliteLog,
+        door: Door,
         *,
         clock: Callable[[], int],
-        directory: Path,
         metrics: Metrics | None = None,
         wall: Callable[[], int] | None = None,
     ) -> None:
         self._decoder = Decoder(catalog)
         self._feeds = frozenset(catalog.feeds)
-        self._event_log = event_log
-        self._dead_log = dead_log
+        self._door = door
         self._clock = clock
         self._wall = wall
         self._metrics = metrics or Metrics()
-        self._memory = Memory(event_log, directory)
+        self._memory = door.memory
         for text in self._memory.unusable:
             _log.warning("%s; the ids were read from the log instead", text)
         self._state = threading.Condition()
@@ -189,7 +185,13 @@ class Gateway:
 
         Returns the activation's position, when it is on the disk. Raises as :meth:`accept`; then the old one stays.
         """
-        change = _Change(rules)
+        return self._turn(_Change(rules))
+
+    def follow(self, rules: ActivatedRules) -> None:
+        """Another gateway put a rule set in force: from now on events are read by its catalogue. LogClosed."""
+        self._turn(_Change(rules, written=True))
+
+    def _turn(self, change: _Change) -> int:
         with self._state:
             self._check_open()
             self._queue.append(change)
@@ -279,7 +281,7 @@ class Gateway:
         try:
             self._remember_failures()
             data = b"".join(parcel.piece.data for parcel in parcels)
-            self._event_log.check_room(len(data))
+            self._door.check_room(len(data))
             at_ms = self._clock()
             decoded = self._decoder.decode(data, receipt_ms=at_ms if self._wall is None else self._wall())
         except Exception as error:
@@ -296,10 +298,8 @@ class Gateway:
         try:
             fresh = self._memory.fresh(decoded.frame, at_ms) if len(decoded.frame) else np.zeros(0, np.bool_)
             group = _judged(parcels, decoded, fresh, failures=failures, at_ms=at_ms)
-            accepted = int(np.count_nonzero(fresh))
             # With nothing to write it is a barrier: what the duplicates repeat is on the disk when it is done.
-            entries = [events_entry(decoded.raw_lines(fresh), count=accepted, at_ms=at_ms)] if accepted else []
-            written = self._event_log.submit(entries)
+            written = self._door.write(decoded, fresh, at_ms)
         except Exception as error:
             self._stale = True
             self._slots.release()
@@ -317,7 +317,7 @@ class Gateway:
         """After a failed write the dedupe state holds ids that are not in the log: it is had again from there."""
         if self._failures == self._known_failures and not self._stale:
             return
-        self._event_log.submit([]).result()  # until nothing is under way
+        self._door.barrier().result()  # until nothing is under way
         known = self._failures
         self._memory.recall()
         self._known_failures, self._stale = known, False
@@ -325,7 +325,7 @@ class Gateway:
     def _change(self, change: _Change) -> None:
         try:
             decoder = Decoder(change.rules.catalog)
-            pos = self._event_log.append([rules_entry(change.rules.bundle, at_ms=self._clock())])
+            pos = 0 if change.written else self._door.activate(change.rules.bundle, self._clock())
         except Exception as error:
             change.done.set_exception(error)
             return
@@ -336,16 +336,16 @@ class Gateway:
     def _until_snapshot_s(self) -> float:
         if self._memory.unsaved >= _SNAPSHOT_EVENTS:
             return 0.0
-        pressed = self._event_log.refusals != self._refusals
+        pressed = self._door.refusals != self._refusals
         return max(0.0, self._saved_s + (_PRESSED_S if pressed else _SNAPSHOT_S) - time.monotonic())
 
     def _save(self) -> None:
         self._saved_s = time.monotonic()
-        pressed, self._refusals = self._event_log.refusals != self._refusals, self._event_log.refusals
+        pressed, self._refusals = self._door.refusals != self._refusals, self._door.refusals
         try:
             self._remember_failures()
             # A snapshot may only hold what is on the disk.
-            pos = self._event_log.submit([]).result()
+            pos = self._door.barrier().result()
             if self._memory.unsaved and self._failures == self._known_failures:
                 self._memory.save(pos)
             elif pressed:
@@ -374,9 +374,7 @@ class Gateway:
             self._settle(group, doubtful=doubtful)
             return
         try:
-            entry = dead_entry(refused, at_ms=group.at_ms)
-            assert entry is not None
-            kept = self._dead_log.submit([entry])
+            kept = self._door.bury(refused, group.at_ms)
         except Exception as lost:
             self._lost(len(refused), lost)
             self._settle(group, doubtful=doubtful)
