@@ -16,10 +16,10 @@ BOARD_SOURCES := $(shell find $(BOARD) -type f -not -path '*/node_modules/*' -no
 WORKERS ?= auto
 ARGS ?=
 
-.PHONY: help install demo test check format bench board nightly lock wheel clean
+.PHONY: help install demo test test-cluster check format bench board nightly lock wheel clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 install: .venv/.dev .venv/.warm board ## everything, for work on the project, into .venv
 
@@ -27,7 +27,12 @@ demo: .venv/.warm board ## the whole system with a generated day played into it 
 	@exec $(BIN)/fengsui demo $(ARGS)
 
 test: .venv/.dev .venv/.warm board ## all tests but the nightly ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly" --ignore tests/cluster $(ARGS)
+
+# It brings Java and Kafka's jars itself, from Debian and Maven Central.
+test-cluster: .venv/.dev .venv/.warm ## the tests with a real Kafka
+	deploy/kafka/fetch.sh
+	$(BIN)/python -m pytest tests/cluster -m "cluster and not nightly" $(ARGS)
 
 check: .venv/.dev ## format, lint, strict types, floors
 	$(BIN)/ruff format --check .
@@ -45,6 +50,7 @@ bench: .venv/.dev ## every benchmark of benchmarks/, one after the other
 board: $(BOARD)/dist/index.html ## the board, built by npm where its sources changed
 
 nightly: .venv/.dev board ## all tests, the long ones too
+	deploy/kafka/fetch.sh
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lock: .venv/.dev ## renew deploy/requirements*.txt from pyproject.toml (ARGS=--upgrade)
