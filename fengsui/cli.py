@@ -135,6 +135,12 @@ def _server(command: F) -> F:
     return command
 
 
+def _log(command: F) -> F:
+    return click.option(
+        "--log", metavar="URL", help="集群：kafka://主机:端口/集群名 · the cluster, kafka://HOST:PORT/NAME"
+    )(command)
+
+
 def _context(command: F) -> F:
     return click.option(
         "--rules",
@@ -574,10 +580,52 @@ def token_rotate(config: Path | None, **flags: object) -> None:
     click.echo(f"新令牌在 · the new token is in {settings.data / TOKEN_FILE}")
 
 
+@cli.group(short_help="集群：主题 · a cluster's topics")
+def topics() -> None:
+    """集群在 Kafka 上的主题。
+
+    A cluster's topics on Kafka.
+    """
+
+
+@topics.command("apply", short_help="建立主题、改正设置 · make the topics, mend their settings")
+@_log
+@click.option(
+    "--partitions", type=click.IntRange(1, 1000), metavar="N", help="事件分区数，新集群默认 12 · of the events"
+)
+@click.option("--wide", type=click.IntRange(1, 1000), metavar="N", help="跨分区规则的分区数，默认 4 · of wide rules")
+@click.option(
+    "--adopt", is_flag=True, help="从别处复制来的主题自成一个集群 · copied topics become a cluster of their own"
+)
+@click.option("--yes", "-y", is_flag=True, help="不再询问 · do not ask")
+@click.option("--dry-run", is_flag=True, help="只显示差别 · only show the difference")
+@_config
+def topics_apply(
+    log: str | None,
+    partitions: int | None,
+    wide: int | None,
+    *,
+    adopt: bool,
+    yes: bool,
+    dry_run: bool,
+    config: Path | None,
+) -> None:
+    """对照集群应有的主题和设置，先列出差别，确认后才改动。已有事件的分区数不能再变。
+
+    Compares the topics and their settings with what they should be; shows the difference before anything is changed. The
+    partitions of events cannot be changed once they are made.
+    """
+    settings = _settings(config, log=log)
+    from fengsui.topics import run_apply
+
+    run_apply(settings, partitions=partitions, wide=wide, adopt=adopt, yes=yes, dry_run=dry_run)
+
+
 @cli.command(short_help="检查设置和各项服务 · check settings and services")
 @_directory
 @_rules_option
 @_server
+@_log
 @_config
 def doctor(config: Path | None, **flags: object) -> None:
     """检查设置以及它提到的每一项服务，并说明哪里不对、怎么办。

@@ -74,6 +74,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings.data)
     yield from _directory(directory)
     yield from _logs(directory)
+    yield from _cluster(settings)
     yield from _store(settings, directory, running=running)
     yield from live_findings(settings.live_address, identity_of(directory))
     yield _server(settings, running=running)
@@ -160,6 +161,27 @@ def _logs(directory: DataDirectory) -> Iterator[Finding]:
         # Not how far readers are, but how far they could need to go back after a crash.
         kept = ", ".join(f"{name} {count}" for name, count in behind.items())
         yield Finding("ok", path.name, f"{text}; positions kept for a restart: {kept or 'none'}")
+
+
+def _cluster(settings: Settings) -> Iterator[Finding]:
+    if settings.log is None:
+        return
+    from streams.cluster.address import parse_address
+    from streams.cluster.identity import open_cluster
+    from streams.cluster.topics import plan
+
+    address = parse_address(settings.log)
+    try:
+        identity = open_cluster(address)
+        lacking = plan(address).lines()
+    except LogError as error:
+        yield Finding("fail", "log", str(error), SERVICE)
+        return
+    text = f"{address}: cluster {identity.cluster}, {identity.partitions} + {identity.wide} partitions"
+    if lacking:
+        yield Finding("warn", "log", f"{text}; its topics differ in {len(lacking)} things: fengsui topics apply")
+    else:
+        yield Finding("ok", "log", text)
 
 
 def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Iterator[Finding]:

@@ -59,6 +59,8 @@ class Settings:
     #: read the rule files again when they change
     watch: bool = True
     listen: Listen = Listen()
+    #: None: the logs of the data directory; else the cluster that has them, ``kafka://``
+    log: str | None = None
     #: None: ``chdb://`` below the data directory
     store: str | None = None
     #: ``memory://``, or a Redis that several processes share
@@ -155,6 +157,13 @@ def _positive(value: object) -> float:
     return number
 
 
+def _log(value: object) -> str:
+    from streams.cluster.address import parse_address
+
+    parse_address(str(value))
+    return str(value)
+
+
 def _store(value: object) -> str:
     text = str(value)
     scheme = urlsplit(text).scheme
@@ -203,6 +212,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "rules": _path,
     "watch": _boolean,
     "listen": _listen,
+    "log": _log,
     "store": _store,
     "live": _live,
     "redis_password": _secret,
@@ -224,7 +234,13 @@ _READERS: dict[str, Callable[[object], Any]] = {
 }
 KEYS = tuple(_READERS)
 #: Variables that steer something else than a setting.
-_OTHER_VARIABLES = {"FENGSUI_CONFIG", "FENGSUI_DEBUG", "FENGSUI_LANG", "FENGSUI_NODE"}
+_OTHER_VARIABLES = {
+    "FENGSUI_CONFIG",
+    "FENGSUI_DEBUG",
+    "FENGSUI_KAFKA_PASSWORD",
+    "FENGSUI_LANG",
+    "FENGSUI_NODE",
+}
 
 
 def load_settings(
