@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from click.testing import CliRunner
 from fengsui.cli import cli
 from fengsui.doctor import findings, live_findings
 from fengsui.settings import Settings, SettingsError, load_settings
+from sinks.live.address import RedisAddress
 from streams.log.sqlite import SqliteLog
-from tests.redis_server import RedisServer, needs_redis, redis_server
-from tests.served import Served, serving
+from tests.redis_server import RedisServer, free_port, needs_redis, redis_server
+from tests.running import running
+from tests.served import RULES, Served, serving
 
 pytestmark = needs_redis
 
@@ -170,3 +173,53 @@ def test_a_log_restored_from_a_backup_takes_redis_back_with_it(tmp_path: Path, s
         served.until(lambda: live(served)["source"] == "redis" and live(served)["seq"] == newest)
         served.alarm("S2", id="second")
         assert subjects(served) == ["S2", "S1"]
+
+
+def test_up_and_doctor_over_tls(tmp_path: Path) -> None:
+    """As a person starts it: the address with its authority, the password from a variable; the link signs in; no password shows."""
+    certificate, key = _certificate(tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
+    with redis_server(tmp_path / "redis", password="hunter2") as plain:
+        tls_port = free_port()
+        with plain.client() as client:
+            for name, value in (
+                ("tls-cert-file", certificate),
+                ("tls-key-file", key),
+                ("tls-ca-cert-file", certificate),
+                ("tls-auth-clients", "no"),
+                ("tls-port", tls_port),
+            ):
+                client.config_set(name, str(value))
+        url = f"rediss://:hunter2@localhost:{tls_port}/0?prefix=tls"
+        (verdict, text), *_ = told(RedisAddress.parse(url))
+        assert (verdict, "not trusted" in text) == ("fail", True)
+        (verdict, text), *_ = told(RedisAddress.parse(f"redis://:hunter2@localhost:{tls_port}/0"))
+        assert verdict == "fail"
+        url += f"&ca={certificate}"
+        with running("up", tmp_path / "data", "--rules", tmp_path / "rules", "--live", url) as up, up.client() as asked:
+            assert asked.get("/api/v1/live").json()["source"] == "redis"
+            with httpx.Client(base_url=up.address) as browser:
+                assert browser.get(up.link.removeprefix(up.address)).headers["location"] == "/"
+                assert browser.get("/api/v1/me").json()["via"] == "session"
+            code, output = run("doctor", "--data", tmp_path / "data", "--rules", tmp_path / "rules", "--live", url)
+            assert code == 0, output
+            assert "alerts at position" in output
+            assert "hunter2" not in output
+            assert up.stop() == 0
+        assert "hunter2" not in (tmp_path / "data.err").read_text()
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    """For localhost, by its own authority."""
+    certificate, key = directory / "redis.pem", directory / "redis.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
