@@ -76,7 +76,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _logs(directory)
     yield from _cluster(settings)
     yield from _store(settings, directory, running=running)
-    yield from live_findings(settings.live_address, identity_of(directory))
+    yield from live_findings(settings.live_address, identity_of(directory), directory)
     yield _server(settings, running=running)
     yield from _certificate(settings)
     yield _board()
@@ -256,12 +256,15 @@ def identity_of(directory: DataDirectory) -> str | None:
         return None
 
 
-def live_findings(address: RedisAddress | None, identity: str | None) -> Iterator[Finding]:
+def live_findings(
+    address: RedisAddress | None, identity: str | None, directory: DataDirectory | None = None
+) -> Iterator[Finding]:
     """Can the Redis be used, does it keep what it is given, is it ours?"""
     if address is None:
         yield Finding("ok", "live", "memory://: in the process, made again at each start")
         return
-    shared = RedisLive(address, identity or "")
+    lineage = directory.lineage(identity) if directory and identity else None
+    shared = RedisLive(address, identity or "", lineage=lineage)
     try:
         known = shared.information()
         yield from _redis(address, known)

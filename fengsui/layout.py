@@ -27,6 +27,10 @@ class DataDirectory:
     def transition_log(self) -> Path:
         return self.path / "log" / "transitions.sqlite"
 
+    def lineage(self, identity: str) -> str:
+        """Names the transition log of this identity in this very file: a copy of it, such as a restored backup, is another."""
+        return f"{identity}-{self.transition_log.stat().st_ino}"
+
     @property
     def dead_log(self) -> Path:
         return self.path / "log" / "dead.sqlite"

@@ -41,20 +41,21 @@ def run_rebuild(settings: Settings, *, replace: bool = False) -> None:
             f"{settings.data} is no data directory of Fengsui: give one with --data, or start `fengsui up` first"
         )
     directory.check_version()
+
+    def shared_of(log: SqliteLog) -> RedisLive:
+        return RedisLive(address, log.identity, lineage=directory.lineage(log.identity))
+
     with SqliteLog(directory.transition_log, read_only=True) as log:
         if log.oldest <= 1:
-            made = rebuild(address, log, log.identity, None, replace=replace)
+            made = rebuild(shared_of(log), log, None, replace=replace)
         else:
             with Store.open(settings.store or f"chdb://{directory.store.resolve()}") as store:
-                made = rebuild(address, log, log.identity, store, replace=replace)
+                made = rebuild(shared_of(log), log, store, replace=replace)
     _told(address, made)
 
 
-def rebuild(
-    address: RedisAddress, journal: Journal, identity: str, store: Store | None, *, replace: bool
-) -> dict[str, Any]:
-    """In this process. ``identity`` is that of the transition log."""
-    shared = RedisLive(address, identity)
+def rebuild(shared: RedisLive, journal: Journal, store: Store | None, *, replace: bool) -> dict[str, Any]:
+    """In this process; closes ``shared``."""
     try:
         made = LiveWriter(shared, journal, store).rebuild(replace=replace, tell=_show)
     finally:

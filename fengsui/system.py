@@ -207,7 +207,8 @@ class System:
         """In Redis, where it says itself how far it has come; this process answers from a copy that needs nobody."""
         address = self.settings.live_address
         assert address is not None
-        shared = RedisLive(address, self.transition_log.identity)
+        identity = self.transition_log.identity
+        shared = RedisLive(address, identity, lineage=self.directory.lineage(identity))
         self._stack.callback(shared.close)
         writer = LiveWriter(shared, self.transition_log, self.store)
         mirror = Mirror(shared, self.transition_log, self.store, clock=self.clock)

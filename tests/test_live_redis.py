@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import threading
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from events.transition import Transition
 from sinks.consumer import SinkThread
 from sinks.filters import Filter
 from sinks.live.address import RedisAddress
-from sinks.live.errors import LiveDown, LiveForeign, LiveFull, LiveNewer, LiveRefused
+from sinks.live.errors import LiveDown, LiveError, LiveForeign, LiveFull, LiveNewer, LiveRefused
 from sinks.live.memory import Live
 from sinks.live.mirror import Mirror
 from sinks.live.outage import Outage
@@ -296,7 +298,7 @@ def test_a_rebuild_takes_the_place_of_what_was_wrong(world: World) -> None:
     with world.server.client() as client:
         builds = {key.split(b":")[2] for key in client.scan_iter("test:live:*:*")}
         assert builds == {made.build.encode()}
-        assert all(client.ttl(key) == -1 for key in client.scan_iter("test:live*"))
+        assert all(client.ttl(key) == -1 for key in ["test:live", *client.scan_iter("test:live:*:*")])
 
 
 def test_the_state_of_another_system_is_left_alone(world: World, tmp_path: Path) -> None:
@@ -319,6 +321,35 @@ def test_the_state_of_another_system_is_left_alone(world: World, tmp_path: Path)
         other.close()
     with pytest.raises(LiveForeign):
         world.shared[0].head()
+
+
+def test_a_restored_copy_does_not_write_beside_the_original(world: World, tmp_path: Path) -> None:
+    """They have one identity and two futures: while one writes the other is told; when it has gone, all is built anew."""
+    world.begin()
+    world.tell()
+    world.settle("redis")
+    with (
+        SqliteLog(tmp_path / "transitions.sqlite", read_only=True) as original,
+        SqliteLog(tmp_path / "c.sqlite") as log,
+    ):
+        shared = RedisLive(world.server.address(), original.identity, lineage="copy")
+        writer, board = LiveWriter(shared, log), Mirror(shared, log, clock=lambda: 0)
+        with pytest.raises(LiveForeign, match="another copy"):
+            writer.check()
+        board.begin()
+        assert (len(board), board.state.source) == (0, "log")
+        world.sink.stop()
+        with world.server.client() as client:
+            assert 0 < client.pttl("test:live:owner") <= 15_000
+            client.delete("test:live:owner")  # as when that time is over
+        writer.check()
+        until(lambda: (board.turn(), board.state.source)[1] == "redis", lambda: board.state)
+        assert len(board) == 0
+        with pytest.raises(LiveForeign, match="another copy"):
+            world.shared[0].head()
+        shared.close()
+    world.tell()
+    world.settle("log")
 
 
 def test_what_a_newer_version_wrote_is_left_alone(world: World) -> None:
@@ -387,3 +418,86 @@ def test_an_outage_is_tried_again_more_and_more_rarely() -> None:
     outage.over()
     assert not outage.on
     assert outage.may_try()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(4))
+def test_boards_are_right_through_a_storm_of_faults(tmp_path: Path, seed: int) -> None:
+    """40 faults while transitions come: every look at a board is some moment of the log, and at the end all are right."""
+    print(f"pytest -m nightly tests/test_live_redis.py -k 'storm and {seed}'")
+    draw = random.Random(seed)
+    with redis_server(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "no") as server:
+        world = World(tmp_path, server, timeout_s=0.5)
+        second = LiveWriter(world.shared[1], world.log)
+        wrong: list[object] = []
+        done = threading.Event()
+
+        def look() -> None:
+            newest: dict[str, int] = {}
+            while not done.is_set():
+                shown = {one.alert: one.n for one in world.board}
+                wrong.extend(name for name, n in newest.items() if shown.get(name, 0) < n)
+                newest = shown
+
+        def flush() -> None:
+            with server.client() as client:
+                client.flushall()
+
+        def lose() -> None:
+            with server.client() as client:
+                keys = list(client.scan_iter("test:live*"))
+                if keys:
+                    client.delete(draw.choice(sorted(keys)))
+
+        def cut() -> None:
+            with server.client() as client:
+                client.client_kill_filter(_type=draw.choice(["normal", "pubsub"]))
+
+        def slow() -> None:
+            with server.client() as client:
+                client.client_pause(draw.choice([100, 400, 1_500]))
+
+        def kill() -> None:
+            server.stop(signal.SIGKILL)
+            time.sleep(draw.choice([0.0, 0.3, 1.0]))
+            server.start()
+
+        def hang() -> None:
+            server.stop(signal.SIGSTOP)
+            time.sleep(draw.choice([0.1, 1.0]))
+            server.stop(signal.SIGCONT)
+
+        def repeat() -> None:
+            with contextlib.suppress(LiveError):
+                second.handle(world.log.read(draw.randrange(world.log.newest)))
+
+        def rebuild() -> None:
+            with contextlib.suppress(LiveError):
+                second.rebuild()
+
+        try:
+            world.tell(50)
+            world.begin()
+            looker = threading.Thread(target=look)
+            looker.start()
+            for _ in range(40):
+                world.tell(draw.choice([1, 5, 60]))
+                with contextlib.suppress(redis.RedisError):
+                    draw.choice([flush, lose, cut, slow, kill, hang, repeat, rebuild])()
+                time.sleep(draw.choice([0.0, 0.05, 0.5]))
+            world.settle("redis", 60)
+            done.set()
+            looker.join()
+            assert wrong == []
+
+            def start() -> bool:
+                """The last fault may not have been noticed yet."""
+                started = Mirror(world.shared[1], world.log, clock=lambda: 0)
+                started.begin()
+                same(started, world.wanted)
+                return started.state.source == "redis"
+
+            until(start, lambda: world.sink.state)
+        finally:
+            done.set()
+            world.close()

@@ -33,6 +33,8 @@ _PAGE = 1_000
 _SCAN = 1_000
 _TIMEOUT_S = 5.0
 _LOCK_MS = 60_000
+#: A lineage that has not written or looked for so long has gone.
+_OWNER_MS = 15_000
 _BUILD_KEPT_S = 3_600
 _PARTS = ("meta", "n", "body", "unresolved", "resolved", "gone", "changed")
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -82,6 +84,9 @@ class Information:
 class RedisLive:
     """Live state at an address, of the system that ``identity`` names (that of its transition log).
 
+    ``lineage`` tells a log from its copies, which have its identity and go on by themselves (a restored backup on another
+    machine): only one of them may write at a time, and none goes on from what another wrote. Many may share a lineage.
+
     All calls raise LiveError by name. Thread-safe.
     """
 
@@ -90,6 +95,7 @@ class RedisLive:
         address: RedisAddress,
         identity: str,
         *,
+        lineage: str | None = None,
         max_unresolved: int = MAX_UNRESOLVED,
         max_resolved: int = MAX_RESOLVED,
         timeout_s: float = _TIMEOUT_S,
@@ -99,6 +105,8 @@ class RedisLive:
         self._bounds = (max_unresolved, max_resolved, MAX_GONE)
         self._pointer = f"{address.prefix}:live"
         self._lock = f"{address.prefix}:live:builder"
+        self._owner = f"{address.prefix}:live:owner"
+        self._lineage = lineage or identity
         #: told the new position after each stretch
         self.channel = f"{address.prefix}:live:wake"
         self._client = address.client(timeout_s=timeout_s)
@@ -125,6 +133,9 @@ class RedisLive:
                 return None
             pointer = {name.decode(): value.decode() for name, value in told.items()}
             self._check(pointer)
+            if pointer.get("lineage", self.identity) != self._lineage:
+                self._check_copy(self._client.get(self._owner))
+                return None  # whoever wrote it has gone
             build = pointer["generation"]
             position, held, _ = self._run("look", build, [])
         return Head(build, max(0, position), held, intact=position >= 0)
@@ -141,6 +152,22 @@ class RedisLive:
                 f"{self.address} was written by a newer version of Fengsui (format {pointer.get('format')}, this one "
                 f"knows {FORMAT}): install that version, or give another prefix (?prefix=NAME)"
             )
+
+    def _check_copy(self, owner: bytes | None) -> None:
+        if owner is not None and owner.decode() != self._lineage:
+            raise LiveForeign(
+                f"another copy of this system (a restored backup?) keeps its live state in {self.address} now: give each its "
+                "own prefix (?prefix=NAME), or stop the other one and wait a quarter of a minute"
+            )
+
+    def hold(self) -> None:
+        """For writers, every few seconds: this lineage writes here. LiveForeign where another one does."""
+        with named(self.address), self._client.pipeline() as pipe:
+            pipe.set(self._owner, self._lineage, nx=True, px=_OWNER_MS)
+            pipe.get(self._owner)
+            _, owner = pipe.execute()
+            self._check_copy(owner)
+            self._client.pexpire(self._owner, _OWNER_MS)
 
     def changes(self, build: str, after: int) -> Changes:
         """What changed in a build since it stood at ``after``. LiveLost where it is no longer in force, or not intact."""
@@ -223,14 +250,18 @@ class RedisLive:
         LiveBusy where another process builds; LiveForeign, LiveNewer.
         """
         with named(self.address):
-            if not replace:
+            if replace:
+                self._client.set(self._owner, self._lineage, px=_OWNER_MS)
+            else:
                 self.head()
             token, build = secrets.token_hex(8), secrets.token_hex(4)
             if not self._client.set(self._lock, token, nx=True, px=_LOCK_MS):
                 raise LiveBusy(f"{self.address} is being rebuilt by another process: wait for it")
             try:
                 self._write(build, token, contents, tell or (lambda _done, _all: None))
-                verdict, before = self._run("switch", build, [self.identity, FORMAT, self.channel, token, self._lock])
+                verdict, before = self._run(
+                    "switch", build, [self.identity, FORMAT, self.channel, token, self._lock, self._lineage]
+                )
                 if verdict != b"switched":
                     raise LiveLost(f"{self.address}: the new build is {verdict.decode()}; it is made again")
             except BaseException:

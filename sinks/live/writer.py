@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
@@ -15,6 +16,8 @@ from streams.log.entry import Entry
 
 #: Redis may lose its data again while it is brought up; then the sink's own back-off takes over.
 _TRIES = 3
+#: Much less than it takes until another copy of this system may write.
+_HOLD_EVERY_S = 3.0
 
 Tell = Callable[[str, int, int], None]
 
@@ -41,10 +44,12 @@ class LiveWriter:
         self._journal = journal
         self._store = store
         self._head: Head | None = None
+        self._held_s = -_HOLD_EVERY_S
 
     def handle(self, entries: Sequence[Entry]) -> None:
         """A stretch of the log, as a sink is given it."""
         try:
+            self._hold()
             self._bring_up(entries[-1].pos, entries)
         except BaseException:
             self._head = None
@@ -53,7 +58,14 @@ class LiveWriter:
     def check(self) -> None:
         """Between stretches: is what was written still there? Builds it again where it is not."""
         self._head = None
+        self._hold()
         self._bring_up(self._journal.newest, ())
+
+    def _hold(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._held_s >= _HOLD_EVERY_S:
+            self._shared.hold()
+            self._held_s = now_s
 
     def _bring_up(self, upto: int, entries: Sequence[Entry]) -> None:
         for _ in range(_TRIES):
