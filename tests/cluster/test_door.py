@@ -23,6 +23,7 @@ from streams.cluster.meta import MetaReader
 from streams.cluster.partitioning import homes
 from streams.cluster.producer import Producer
 from streams.cluster.reader import PartitionReader
+from streams.cluster.rules_follower import RulesFollower
 from streams.cluster.stamps import MS_BITS
 from streams.cluster.topics import apply, plan
 from streams.gateway.gateway import Gateway
@@ -169,6 +170,27 @@ def test_an_activation_reaches_every_partition(house):
         assert entries.activation(read[at]).bundle == rules.bundle
         assert read[at].stamps.tolist() == [position]
         assert max(e.stamps[-1] for e in read[:at]) < position < min(e.stamps[0] for e in read[at + 1 :] if e.count > 1)
+
+
+def test_gateways_follow_one_anothers_rules(house):
+    """A feed that one of them activates is soon read by all, also by one that starts later."""
+    rules = load_rules({"feeds.yaml": "feeds: {tide: {domain: environment, fields: {height: number}}}"})
+    other = House(house.address, house.identity)
+    followers = [RulesFollower(house.address, other.gateway.follow)]
+    try:
+        followers[0].start()
+        assert other.accept(event("a", feed="tide")).rejected_count == 1
+        stamp = house.gateway.activate(rules)
+        until(lambda: followers[0].stamp == stamp)
+        until(lambda: other.accept(event(f"a{time.monotonic()}", feed="tide", height=2.5)).accepted)
+        heard = []
+        followers.append(RulesFollower(house.address, heard.append))
+        followers[1].start()
+        until(lambda: heard)
+        assert [found.version for found in heard] == [rules.version]
+    finally:
+        assert all(follower.stop() for follower in followers)
+        other.close()
 
 
 def test_acts_go_where_their_alert_lives(house):
