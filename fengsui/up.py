@@ -39,7 +39,7 @@ def wall_ms() -> int:
 
 def run_up(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT."""
-    _configure_logging(settings.verbosity)
+    configure_logging(settings.verbosity)
     listener = bind(settings.listen)
     with listener, System.open(settings, wall_ms) as system:
         serve(system, listener)
@@ -70,7 +70,7 @@ def serve(
     auth = Auth(settings.data, wall_ms, behind_proxy=settings.behind_proxy, shared=system.shared())
     app = create_app(system.services(auth, version=__version__, time_scale=time_scale))
     config = uvicorn_config(app, cert=settings.tls_cert, key=settings.tls_key, behind_proxy=settings.behind_proxy)
-    address = f"{'https' if settings.tls else 'http'}://{_shown(listener)}"
+    address = f"{'https' if settings.tls else 'http'}://{shown(listener)}"
     server = _Server(config, leave=app.state.hub.close)
 
     def tell() -> None:
@@ -90,7 +90,8 @@ def serve(
         raise ServiceMissing("the web server did not start: see the messages above")
 
 
-def _shown(listener: socket.socket) -> str:
+def shown(listener: socket.socket) -> str:
+    """HOST:PORT as it is listened on."""
     host, port = listener.getsockname()[:2]
     return str(Listen(host, port))
 
@@ -138,7 +139,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _configure_logging(verbosity: str) -> None:
+def configure_logging(verbosity: str) -> None:
+    """To standard error."""
     logging.basicConfig(
         stream=sys.stderr,
         level=verbosity.upper(),
@@ -149,7 +151,7 @@ def _configure_logging(verbosity: str) -> None:
 
 def run_demo(settings: Settings, *, seed: int, speed: float, data: Path | None) -> None:
     """The system with the generated day played into it; without ``data`` in a directory that is taken away at the end."""
-    _configure_logging(settings.verbosity)
+    configure_logging(settings.verbosity)
     listener = bind(settings.listen)
     with listener, contextlib.ExitStack() as stack:
         if data is None:

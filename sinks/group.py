@@ -16,6 +16,7 @@ from sinks.store.spool import Hole
 from sinks.store.stretch import Stretch
 from streams.cluster.errors import ForeignRecord
 from streams.cluster.record import entry_of, offset_of
+from streams.log.errors import LogMismatch
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, TopicPartition
@@ -41,7 +42,8 @@ _GATHERED: dict[str, Any] = {
     "session_timeout_ms": 20_000,
     "heartbeat_interval_ms": 3_000,
     "enable_auto_commit": False,
-    "auto_offset_reset": "earliest",
+    # Whatever it means that an offset is not there, it is not passed over in silence.
+    "auto_offset_reset": "none",
 }
 
 
@@ -62,7 +64,9 @@ class GroupState:
     partitions: tuple[int, ...] = ()
     behind: int = 0
     taken: int = 0
+    #: records that are none of ours, and those that the topic let go before they were taken
     foreign: int = 0
+    missed: int = 0
     rebalances: int = 0
     failures: int = 0
     error: str = ""
@@ -72,9 +76,11 @@ class GroupState:
 
 
 class GroupSink:
-    """One member. ``options``: of the client (brokers, security). ``forget``: is told of partitions that others may have written.
+    """One member. ``connect`` makes a consumer of the cluster with the options it is given; ``forget`` is told of partitions that
+    others may have written.
 
-    :meth:`run` returns after :meth:`stop`, with everything in hand taken and committed, or raises what makes going on senseless.
+    :meth:`run` returns after :meth:`stop`, with what was in hand taken and committed or left to others, or raises what makes going on
+    senseless: NewerRecord, LogMismatch, and what the client says of brokers, topics and rights.
     """
 
     def __init__(
@@ -84,14 +90,14 @@ class GroupSink:
         sink: Sink,
         *,
         group: str,
-        options: Mapping[str, Any],
+        connect: Callable[..., KafkaConsumer],
         clock: Callable[[], int],
         forget: Callable[[Collection[int]], object] = lambda _: None,
     ) -> None:
         self._topic = topic
         self._sink = sink
         self._group = group
-        self._options = dict(options)
+        self._connect = connect
         self._clock = clock
         self._forget = forget
         self._halt = threading.Event()
@@ -109,15 +115,13 @@ class GroupSink:
         self._halt.set()
 
     def run(self) -> None:
-        from kafka import KafkaConsumer
-
-        consumer = KafkaConsumer(group_id=self._group, **self._options, **_GATHERED)
+        consumer = self._connect(group_id=self._group, **_GATHERED)
         try:
             consumer.subscribe([self._topic], listener=_listener(self))
             self._state = replace(self._state, running=True)
             epoch = 0
             while not self._halt.is_set():
-                records = consumer.poll(timeout_ms=_POLL_MS)
+                records = self._poll(consumer)
                 if epoch != self._epoch:
                     # Others may have written to these since this process last did.
                     epoch = self._epoch
@@ -132,6 +136,37 @@ class GroupSink:
         finally:
             self._state = replace(self._state, running=False)
             consumer.close(autocommit=False)
+
+    def _poll(self, consumer: KafkaConsumer) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+
+        try:
+            return consumer.poll(timeout_ms=_POLL_MS)  # type: ignore[no-any-return]  # the client has no types
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            self._begin(consumer)
+            return {}
+
+    def _begin(self, consumer: KafkaConsumer) -> None:
+        """Where the group has been nowhere yet, or where it was is gone: at the oldest that is kept, which is told."""
+        mine = consumer.assignment()
+        oldest, ends = consumer.beginning_offsets(mine), consumer.end_offsets(mine)
+        for at in mine:
+            committed = consumer.committed(at)
+            if committed is None:
+                consumer.seek(at, oldest[at])
+            elif committed > ends[at]:
+                raise LogMismatch(
+                    f"{at.topic}, partition {at.partition} ends at record {ends[at]}, and group {self._group} has taken {committed}: "
+                    "the topic was made anew; give the store a database of its own, and delete the group"
+                )
+            elif committed < oldest[at]:
+                gone = oldest[at] - committed
+                self._state = replace(self._state, missed=self._state.missed + gone)
+                _log.error(
+                    "%s, partition %d: %d records were let go before they were taken: going on at %d",
+                    *(at.topic, at.partition, gone, oldest[at]),
+                )
+                consumer.seek(at, oldest[at])
 
     # --- a batch
 
@@ -228,10 +263,10 @@ class GroupSink:
 
     def _again(self, hole: Hole) -> Iterator[Stretch]:
         """The records of a hole, read beside the group, whoever has the partition now."""
-        from kafka import KafkaConsumer, TopicPartition
+        from kafka import TopicPartition
 
         at = TopicPartition(self._topic, hole.partition)
-        consumer = KafkaConsumer(group_id=None, **self._options, enable_auto_commit=False)
+        consumer = self._connect()
         try:
             consumer.assign([at])
             oldest, end = consumer.beginning_offsets([at])[at], consumer.end_offsets([at])[at]

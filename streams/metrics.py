@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 #: A careless client may invent a source for each event; beyond this many, they are counted as "other".
@@ -46,6 +46,27 @@ class WatchedSpool(Protocol):
     def oldest_ms(self) -> int: ...
 
 
+class GroupMeasures(Protocol):
+    """How a member of a group of sinks fares, as far as it is measured."""
+
+    @property
+    def partitions(self) -> tuple[int, ...]: ...
+    @property
+    def behind(self) -> int: ...
+    @property
+    def taken(self) -> int: ...
+    @property
+    def foreign(self) -> int: ...
+    @property
+    def missed(self) -> int: ...
+    @property
+    def rebalances(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def last_success_ms(self) -> int: ...
+
+
 class Metrics:
     """All counters in one registry; the server adds its own to the same one."""
 
@@ -56,6 +77,8 @@ class Metrics:
         self.registry.register(self._watched)
         self._spools = _Spools()
         self.registry.register(self._spools)
+        self._members = _Members()
+        self.registry.register(self._members)
         # --- the door
         self._events = Counter(
             "fengsui_events",
@@ -194,6 +217,10 @@ class Metrics:
         """Measures what a sink holds back whenever metrics are read."""
         self._spools.spools[sink] = spool
 
+    def watch_group(self, sink: str, state: Callable[[], GroupMeasures]) -> None:
+        """Measures a sink that shares a topic with others of its group whenever metrics are read."""
+        self._members.states[sink] = state
+
     def _source(self, source: str) -> str:
         if source in self._sources:
             return source
@@ -249,3 +276,36 @@ class _Spools(Collector):
             oldest.add_metric([sink], spool.oldest_ms / 1000)
             damaged.add_metric([sink], spool.damaged)
         yield from (used, bound, batches, oldest, damaged)
+
+
+class _Members(Collector):
+    def __init__(self) -> None:
+        self.states: dict[str, Callable[[], GroupMeasures]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        label = ["sink"]
+        partitions = GaugeMetricFamily("fengsui_sink_partitions", "Partitions that this process has.", labels=label)
+        behind = GaugeMetricFamily("fengsui_sink_behind", "Records in them that it has not taken.", labels=label)
+        success = GaugeMetricFamily(
+            "fengsui_sink_success_seconds", "When it last took some, Unix seconds.", labels=label
+        )
+        taken = CounterMetricFamily("fengsui_sink_records", "Records taken.", labels=label)
+        foreign = CounterMetricFamily("fengsui_sink_foreign_records", "Records of others, passed over.", labels=label)
+        missed = CounterMetricFamily(
+            "fengsui_sink_missed_records", "Records that the topic let go before they were taken.", labels=label
+        )
+        rebalances = CounterMetricFamily(
+            "fengsui_sink_rebalances", "Times that partitions were shared out.", labels=label
+        )
+        failures = CounterMetricFamily("fengsui_sink_failures", "Tries that failed.", labels=label)
+        for sink, told in self.states.items():
+            state = told()
+            partitions.add_metric([sink], len(state.partitions))
+            behind.add_metric([sink], state.behind)
+            success.add_metric([sink], state.last_success_ms / 1000)
+            taken.add_metric([sink], state.taken)
+            foreign.add_metric([sink], state.foreign)
+            missed.add_metric([sink], state.missed)
+            rebalances.add_metric([sink], state.rebalances)
+            failures.add_metric([sink], state.failures)
+        yield from (partitions, behind, success, taken, foreign, missed, rebalances, failures)
