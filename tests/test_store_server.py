@@ -22,7 +22,7 @@ from sinks.filters import Filter
 from sinks.store.address import Address
 from sinks.store.connections import Connections
 from sinks.store.engines import rendered
-from sinks.store.errors import StoreDown, StoreError, StoreMismatch, StoreRefused
+from sinks.store.errors import StoreDown, StoreError, StoreFailed, StoreMismatch, StoreRefused
 from sinks.store.migrate import TABLES, migrations
 from sinks.store.spool import Spool
 from sinks.store.spooled import Spooled, over_log
@@ -182,6 +182,13 @@ def test_the_same_positions_of_two_partitions_are_two_rows(store: Store) -> None
     assert store.raw(first_position(1)) == lines(0, 1).strip()
     newest = store.events(Filter(limit=1)).items[0]
     assert (newest["id"], newest["partition"]) == ("e29", 5)
+
+
+def test_partitions_are_not_played_back_as_one_log(store: Store) -> None:
+    """Their positions say nothing of the order between them, so a backtest is refused and not wrong."""
+    store.write_log([Stretch(1, [record(1, 0, 10)])])
+    with pytest.raises(StoreFailed, match="several partitions"):
+        store.history.outline(["sensor"], DAY0_MS, DAY0_MS + 1000)
 
 
 def test_the_clock_of_a_partition_is_its_own(store: Store) -> None:

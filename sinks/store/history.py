@@ -16,6 +16,7 @@ import polars as pl
 from events.transition import RANK
 from sinks.store.conditions import Value, Where, between
 from sinks.store.connections import Connections
+from sinks.store.errors import StoreFailed
 
 #: Rows of a page at most: about 100 MB of usual events. The table lies by hour and subject, so that each page of an hour reads
 #: all of it: few large pages are faster where there are many events an hour.
@@ -105,7 +106,7 @@ class History:
         self._clock = clock
 
     def outline(self, feeds: Collection[str], from_ms: int, to_ms: int) -> Outline:
-        """Where the events of ``feeds`` with times in [from, to) lie."""
+        """Where the events of ``feeds`` with times in [from, to) lie. StoreFailed where they come from a cluster."""
         where = Where()
         where.add(f"feed IN {where.bind(sorted(feeds), 'Array(String)')}")
         base, values = where.sql, dict(where.values)
@@ -113,7 +114,12 @@ class History:
         times = between(ranged, from_ms, to_ms - 1)
         end_ms = self._clock()
         with self._connections.report() as client:
-            newest = int(client.query("SELECT max(pos) FROM events").result_rows[0][0])
+            newest, partition = client.query("SELECT max(pos), max(partition) FROM events").result_rows[0]
+            if partition:
+                raise StoreFailed(
+                    f"{self._connections.place} was filled from a log of several partitions, which are not played back as one yet: "
+                    "give event files"
+                )
             count, oldest_ms, newest_ms = client.query(
                 f"SELECT count(), min(time_ms), max(time_ms) FROM events WHERE {base}", parameters=values
             ).result_rows[0]
@@ -146,7 +152,7 @@ class History:
         return Outline(
             first=int(first) if held else 0,
             last=int(last) if held else 0,
-            newest=newest,
+            newest=int(newest),
             oldest_ms=int(oldest_ms) if count else 0,
             newest_ms=int(newest_ms) if count else 0,
             clock_ms=clock_ms,
