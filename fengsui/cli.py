@@ -621,6 +621,32 @@ def topics_apply(
     run_apply(settings, partitions=partitions, wide=wide, adopt=adopt, yes=yes, dry_run=dry_run)
 
 
+@cli.command(short_help="集群：把历史写进存储 · fill the store from a cluster")
+@click.argument("name", type=click.Choice(["store-events", "store-transitions", "store-dead"]))
+@_log
+@click.option("--store", metavar="URL", help="存储：http(s)://ClickHouse · where history is kept")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="存储不可用时暂存的目录，每个进程一个，默认 ./data · of what is kept while the store is down, one for each process",
+)
+@click.option("--listen", metavar="HOST:PORT", help="/metrics 和 /readyz 的地址，默认任选端口 · a free port by default")
+@click.option("--verbosity", metavar="LEVEL", help="debug、info、warning、error")
+@_config
+def sink(name: str, config: Path | None, **flags: object) -> None:
+    """把集群的事件、预警变化或拒收内容写进 ClickHouse。可以起任意多个，共同分担分区；可以随时停止或被杀死，历史不缺不重。
+
+    Writes the events, alert transitions or refused lines of a cluster into ClickHouse. There may be any number of each, which
+    share the partitions; one may stop or be killed at any time, and history misses and doubles nothing.
+    """
+    flags["listen"] = flags["listen"] or "127.0.0.1:0"
+    settings = _settings(config, **flags)
+    from fengsui.sink import run_sink
+
+    run_sink(name, settings)
+
+
 @cli.command(short_help="检查设置和各项服务 · check settings and services")
 @_directory
 @_rules_option
