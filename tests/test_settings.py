@@ -75,3 +75,20 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     config.write_text("= 3")
     with pytest.raises(SettingsError, match="TOML"):
         load_settings({}, environ={"FENGSUI_CONFIG": str(config)})
+
+
+def test_the_stores_password_is_no_part_of_any_message(tmp_path: Path) -> None:
+    """From a variable or a file; both at once are refused."""
+    file = tmp_path / "password"
+    file.write_text("geheim\n")
+    settings = load_settings(
+        {}, environ={"FENGSUI_STORE": "https://u@h:8443/d", "FENGSUI_STORE_PASSWORD_FILE": str(file)}
+    )
+    address = settings.store_address(tmp_path)
+    assert address.password == "geheim"
+    assert "geheim" not in repr(address) + repr(settings)
+    with pytest.raises(SettingsError, match="give one of them") as raised:
+        load_settings({"store_password": "geheim", "store_password_file": file, "store": "http://h/d"}, environ={})
+    assert "geheim" not in str(raised.value)
+    with pytest.raises(SettingsError, match="store on a server"):
+        load_settings({"store_replicated": "true"}, environ={})
