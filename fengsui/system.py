@@ -15,14 +15,12 @@ from fengsui.rulebook import Rulebook
 from fengsui.settings import Settings
 from rules.load import packs_directory
 from sinks.consumer import SinkState, SinkThread
-from sinks.live.errors import LiveError
 from sinks.live.fill import transitions_of
 from sinks.live.memory import Live
 from sinks.live.mirror import Mirror, MirrorState
 from sinks.live.protocol import MAX_RESOLVED, MAX_UNRESOLVED
 from sinks.live.rebuild import Rebuilding
-from sinks.live.redis import RedisLive
-from sinks.live.writer import LiveWriter
+from sinks.live.shared import SharedLive
 from sinks.store.errors import StoreError, StoreMismatch
 from sinks.store.spool import Spool
 from sinks.store.spooled import Spooled, Write, in_one_partition, over_log
@@ -44,8 +42,6 @@ _log = logging.getLogger("fengsui")
 _DAY_MS = 86_400_000
 #: How long a start waits for the board's state to be had again from the log; then it serves and goes on.
 _LIVE_WAIT_S = 120.0
-#: Redis is tried again so often at least: it takes up nothing, and boards start faster with it.
-_LIVE_AGAIN_S = 5.0
 #: A store likes few large batches; a board reads the live state, so nobody waits for these.
 _STORE_LINGER_S = 1.0
 
@@ -207,28 +203,16 @@ class System:
         """In Redis, where it says itself how far it has come; this process answers from a copy that needs nobody."""
         address = self.settings.live_address
         assert address is not None
-        identity = self.transition_log.identity
-        shared = RedisLive(address, identity, lineage=self.directory.lineage(identity))
-        self._stack.callback(shared.close)
-        writer = LiveWriter(shared, self.transition_log, self.store)
-        mirror = Mirror(shared, self.transition_log, self.store, clock=self.clock)
-        try:
-            writer.check()
-        except (LiveError, StoreError) as error:
-            _log.error("the live state in Redis cannot be brought up now; it is when it can: %s", error)
-        mirror.begin()
-        mirror.start()
-        self._stack.callback(mirror.stop)
-        self.live, self.live_rebuild = mirror, Rebuilding(writer)
-        return SinkThread(
-            "live",
+        shared = SharedLive.open(
+            self._stack,
+            address,
             self.transition_log,
-            writer.handle,
+            self.store,
             clock=self.clock,
-            start_at=self.transition_log.newest,
-            check=writer.check,
-            most_wait_s=_LIVE_AGAIN_S,
+            lineage=self.directory.lineage(self.transition_log.identity),
         )
+        self.live, self.live_rebuild = shared.live, shared.rebuilding
+        return shared.sink
 
     def _sink(self, name: str, log: SqliteLog, write: Write) -> None:
         handle: Callable[[Sequence[Entry]], None]

@@ -263,6 +263,30 @@ def test_a_writer_that_stands_still_is_noticed(world: World) -> None:
     world.settle("redis")
 
 
+def test_of_many_writers_one_writes_and_the_next_goes_on(world: World) -> None:
+    """Boards of a cluster each have one; the others stand by, and where it falls silent one goes on from where Redis stands."""
+    first, second = (LiveWriter(shared, world.log, turns=True) for shared in world.shared)
+    world.tell()
+    first.check()
+    world.tell()
+    second.check()
+    second.handle(world.log.read(20))
+
+    def reached() -> int:
+        head = world.shared[0].head()
+        assert head is not None
+        return head.position
+
+    assert reached() == 20
+    first.handle(world.log.read(20))
+    assert reached() == 40
+    world.tell()
+    until(lambda: (second.check(), reached())[1] == 60, reached)
+    world.board.begin()
+    same(world.board, world.wanted)
+    assert world.board.state.source == "redis"
+
+
 def test_a_full_redis_is_told_and_left(tmp_path: Path) -> None:
     """Without eviction it refuses: the sink says so and tries again, the board reads the log."""
     with redis_server(tmp_path / "redis", "--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:

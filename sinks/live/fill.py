@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from events.transition import Transition
 from sinks.live.memory import Live
@@ -17,13 +19,13 @@ READ_BYTES = 32_000_000
 
 
 class Journal(Protocol):
-    """What is needed of the transition log."""
+    """What is needed of the transition log: entries whose positions are their ``seq``, from 1. ``newest`` is that of now."""
 
     @property
     def newest(self) -> int: ...
     @property
     def oldest(self) -> int: ...
-    def read(self, after: int, max_events: int, max_bytes: int) -> list[Entry]: ...
+    def read(self, after: int, max_events: int, max_bytes: int) -> Sequence[Entry]: ...
     def wait(self, after: int, timeout_s: float) -> bool: ...
 
 
@@ -61,5 +63,11 @@ def fill(
 
 
 def transitions_of(entries: Iterable[Entry]) -> list[Transition]:
-    """The transitions among entries of the transition log."""
-    return [transition(entry) for entry in entries if entry.kind == "transition"]
+    """The transitions among entries of the transition log, each with its entry's position for ``seq``."""
+    found = []
+    for entry in entries:
+        if entry.kind == "transition":
+            one = transition(entry)
+            # Who wrote it to a topic did not know its place yet.
+            found.append(one if one.seq == entry.pos else msgspec.structs.replace(one, seq=entry.pos))
+    return found

@@ -35,6 +35,8 @@ _TIMEOUT_S = 5.0
 _LOCK_MS = 60_000
 #: A lineage that has not written or looked for so long has gone.
 _OWNER_MS = 15_000
+#: A writer that has not written or looked for so long has lost its turn.
+_TURN_MS = 3_000
 _BUILD_KEPT_S = 3_600
 _PARTS = ("meta", "n", "body", "unresolved", "resolved", "gone", "changed")
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -106,6 +108,7 @@ class RedisLive:
         self._pointer = f"{address.prefix}:live"
         self._lock = f"{address.prefix}:live:builder"
         self._owner = f"{address.prefix}:live:owner"
+        self._turn = f"{address.prefix}:live:turn"
         self._lineage = lineage or identity
         #: told the new position after each stretch
         self.channel = f"{address.prefix}:live:wake"
@@ -168,6 +171,17 @@ class RedisLive:
             _, owner = pipe.execute()
             self._check_copy(owner)
             self._client.pexpire(self._owner, _OWNER_MS)
+
+    def take_turn(self, token: str) -> bool:
+        """Of many writers one writes at a time: is it this one, for the next seconds? Asked again before they are over."""
+        with named(self.address), self._client.pipeline() as pipe:
+            pipe.set(self._turn, token, nx=True, px=_TURN_MS)
+            pipe.get(self._turn)
+            _, holder = pipe.execute()
+            if holder != token.encode():
+                return False
+            self._client.pexpire(self._turn, _TURN_MS)
+        return True
 
     def changes(self, build: str, after: int) -> Changes:
         """What changed in a build since it stood at ``after``. LiveLost where it is no longer in force, or not intact."""

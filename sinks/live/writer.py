@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from streams.log.entry import Entry
 _TRIES = 3
 #: Much less than it takes until another copy of this system may write.
 _HOLD_EVERY_S = 3.0
+_TURN_EVERY_S = 1.0
+_AHEAD_S = 2.0
 
 Tell = Callable[[str, int, int], None]
 
@@ -33,24 +36,28 @@ class Rebuilt:
 
 
 class LiveWriter:
-    """Writes what the log holds. Any number may run; each goes on from where Redis stands.
+    """Writes what the log holds. Any number may run; each goes on from where Redis stands. With ``turns`` one of them writes
+    and the others stand by, to go on within seconds where it falls silent.
 
     ``journal`` is the whole transition log. Calls raise LiveError and LogError; then nothing is lost: the next call reads
     the log again from where Redis stands.
     """
 
-    def __init__(self, shared: RedisLive, journal: Journal, store: Store | None = None) -> None:
+    def __init__(self, shared: RedisLive, journal: Journal, store: Store | None = None, *, turns: bool = False) -> None:
         self._shared = shared
         self._journal = journal
         self._store = store
         self._head: Head | None = None
         self._held_s = -_HOLD_EVERY_S
+        self._token = secrets.token_hex(8) if turns else ""
+        self._turn_s = -_TURN_EVERY_S
 
     def handle(self, entries: Sequence[Entry]) -> None:
         """A stretch of the log, as a sink is given it."""
         try:
-            self._hold()
-            self._bring_up(entries[-1].pos, entries)
+            if self._is_my_turn():
+                self._hold()
+                self._bring_up(entries[-1].pos, entries)
         except BaseException:
             self._head = None
             raise
@@ -58,8 +65,20 @@ class LiveWriter:
     def check(self) -> None:
         """Between stretches: is what was written still there? Builds it again where it is not."""
         self._head = None
-        self._hold()
-        self._bring_up(self._journal.newest, ())
+        if self._is_my_turn():
+            self._hold()
+            self._bring_up(self._journal.newest, ())
+
+    def _is_my_turn(self) -> bool:
+        if not self._token:
+            return True
+        now_s = time.monotonic()
+        if now_s - self._turn_s >= _TURN_EVERY_S:
+            if not self._shared.take_turn(self._token):
+                self._head = None
+                return False
+            self._turn_s = now_s
+        return True
 
     def _hold(self) -> None:
         now_s = time.monotonic()
@@ -90,6 +109,9 @@ class LiveWriter:
     def _begin(self) -> Head:
         """Where Redis stands; built again where that is nothing from which the log could go on."""
         head = self._shared.head()
+        if head is not None and head.position > self._journal.newest:
+            # Another writer may have heard of more than our copy of the log yet.
+            self._journal.wait(head.position - 1, _AHEAD_S)
         # Ahead of the log: the directory was restored from a backup, and what Redis knows never was.
         if head is None or not head.intact or not self._journal.oldest - 1 <= head.position <= self._journal.newest:
             self.rebuild()
