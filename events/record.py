@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import polars as pl
+
+from events.transition import Transition
 
 Verb = Literal["ack", "assign", "note", "resolve", "reopen"]
 
@@ -19,11 +22,13 @@ class EventBatch(msgspec.Struct, frozen=True):
     ``frame``: one row an event, columns of the envelope (``time``: Int64 epoch ms) and of the declared fields of the catalogue
     (see :mod:`events.decode`). ``pos``: Int64 array-like of each row's log position, rising. ``receipt_ms``: Int64 of each
     row's receipt, or None for files that hold none. A row whose ``feed`` is null is no event: the clock went on to its time there.
+    ``late``: Boolean of each row, where that was decided upstream.
     """
 
     frame: pl.DataFrame
     pos: pl.Series
     receipt_ms: pl.Series | None = None
+    late: pl.Series | None = None
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -61,4 +66,19 @@ class End(msgspec.Struct, frozen=True):
     at_ms: int | None = None
 
 
-Record = EventBatch | Tick | Activation | Act | End
+class Frontier(msgspec.Struct, frozen=True):
+    """How far all engines upstream have come, for one that reads what they pass on: its clock and watermarks, feed by feed."""
+
+    pos: int
+    clock_ms: int
+    marks: Mapping[str, int]
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """Transitions that other engines made, for rules over alerts, in the order in which these are to see them."""
+
+    pos: int
+    transitions: Sequence[Transition]
+
+
+Record = EventBatch | Tick | Activation | Act | End | Frontier | Alerts

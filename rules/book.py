@@ -11,6 +11,7 @@ from events.record import Act
 from events.times import parse_instant
 from events.transition import TYPES, Evidence, Key, Transition, alert_id, at, key_json
 from rules import lifecycle
+from rules.arrays import Ints
 from rules.model import Rule
 from rules.summary import render
 
@@ -40,6 +41,8 @@ class Outcome:
     refusals: list[tuple[str, str]] = field(default_factory=list)
     #: (feed, source, fate) -> events
     fates: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    #: log positions of events that came too late
+    late: list[Ints] = field(default_factory=list)
 
 
 class Step(NamedTuple):

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from events import alert_events
 from events.feeds import ALERT_FEED
-from events.record import Act, Activation, End, EventBatch, Record, Tick
+from events.record import Act, Activation, Alerts, End, EventBatch, Frontier, Record, Tick
+from events.times import parse_instant
+from events.transition import Transition, key_json
 from rules.arrays import NEVER, Ints
 from rules.book import AlertBook, Outcome, Step, place_of
 from rules.kinds.runtime import Runtime
@@ -24,7 +26,7 @@ from rules.storms import Storms
 from rules.stretch import Passage, Stretch
 from streams import snapshot
 from streams.program import Lane, Program
-from streams.watermark import Halt, Movement, Watermarks
+from streams.watermark import Halt, Movement, UpstreamMarks, Watermarks
 
 #: feed -> its watermark after each of some records
 MarkOf = Callable[[str], Ints]
@@ -39,6 +41,8 @@ class Engine:
     """``step`` takes records in log order and gives the transitions they cause.
 
     ``pos`` is the log position up to which everything has been taken; a snapshot covers the log to there.
+
+    An engine ``downstream`` of others reads what they pass on: its watermarks, and which events are late, are theirs to say.
     """
 
     def __init__(
@@ -47,18 +51,21 @@ class Engine:
         *,
         since: Mapping[str, int] | None = None,
         levels: Mapping[tuple[str, str], int] | None = None,
+        downstream: bool = False,
     ) -> None:
         """``since``, ``levels``: of an engine that is restored, what its program knew of when rules came, and of those that went."""
         self.pos = 0
         self._book = AlertBook()
         self._storms = Storms(self._book)
         self._program = Program(ruleset, self._book, since, levels=levels)
-        self._marks = Watermarks(ruleset.catalog)
+        self._downstream = downstream
+        self._marks = UpstreamMarks(ruleset.catalog) if downstream else Watermarks(ruleset.catalog)
         self._frames = 0
         self._swept = NEVER
         #: rules that wait for the instant at which they come into force
         self._beginning = True
         self._fates: dict[tuple[str, str, str], int] = {}
+        self._late: list[Ints] = []
         #: the watermark of the alert feed
         self._alert_mark = NEVER
         self._made: list[Step] = []
@@ -80,6 +87,11 @@ class Engine:
 
     def watermarks(self) -> dict[str, int]:
         return self._marks.marks()
+
+    @property
+    def alert_mark(self) -> int:
+        """No alert of these rules will be about an earlier time, but those of late events."""
+        return min(map(self._marks.mark, self._program.alert_sources), default=self._marks.clock)
 
     def keyless(self) -> dict[str, int]:
         """Rule id -> matching events that had no whole key."""
@@ -123,13 +135,20 @@ class Engine:
                     self._act(record)
                 case Activation():
                     self._activate(record)
+                case Frontier(pos, clock_ms, marks):
+                    assert isinstance(self._marks, UpstreamMarks), "only an engine downstream of others is told of them"
+                    self._rest(np.array([pos], np.int64), self._marks.shift(clock_ms, marks), {})
+                case Alerts(pos, transitions):
+                    self.pos = pos
+                    self._stand_still(pos, [_told(transition, pos) for transition in transitions])
         if self._marks.clock - self._swept > _SWEEP_MS:
             self._swept = self._marks.clock
             self._program.forget(self._mark)
         made, self._made = self._made, []
         fates, self._fates = self._fates, {}
         transitions = [step.transition for step in made if step.transition is not None]
-        return Outcome(transitions, [step.cause for step in made], self._book.refusals(), fates)
+        late, self._late = self._late, []
+        return Outcome(transitions, [step.cause for step in made], self._book.refusals(), fates, late)
 
     def _events(self, batch: EventBatch) -> None:
         frame = batch.frame
@@ -150,9 +169,15 @@ class Engine:
         everything = np.arange(len(frame), dtype=np.int64)
         for feed, rows in rows_of.items():
             own = time if rows is None else time[rows]
-            late = movement.late(feed, rows, own)
-            any_late = bool(late.any())
-            self._count(batch, feed, rows, late if any_late else None)
+            if batch.late is None:
+                late = movement.late(feed, rows, own)
+                any_late = bool(late.any())
+                self._count(batch, feed, rows, late if any_late else None)
+            else:
+                late = batch.late.to_numpy() if rows is None else batch.late.to_numpy()[rows]
+                any_late = bool(late.any())
+            if any_late:
+                self._late.append(pos[late] if rows is None else pos[rows][late])
             lane = self._program.lanes.get(feed)
             if lane is None:
                 continue
@@ -241,16 +266,21 @@ class Engine:
 
     # --- alerts
 
-    def _stand_still(self, pos: int) -> None:
+    def _stand_still(self, pos: int, told: Sequence[Step] = ()) -> None:
         """A record that moves no time, but perhaps alerts."""
-        self._pass_on(np.array([pos], np.int64), lambda feed: np.array([self._marks.mark(feed)], np.int64))
+        self._pass_on(np.array([pos], np.int64), lambda feed: np.array([self._marks.mark(feed)], np.int64), told)
 
-    def _pass_on(self, pos: Ints, mark_of: MarkOf) -> None:
-        """Take the steps of alerts that came of the records at ``pos``; rules over alerts see them, level by level."""
+    def _pass_on(self, pos: Ints, mark_of: MarkOf, told: Sequence[Step] = ()) -> None:
+        """Take the steps of alerts that came of the records at ``pos``; rules over alerts see them, level by level.
+
+        ``told``: those of other engines, which are not ours to pass on.
+        """
         program = self._program
         # never back, also where a new rule set brings a feed that lags
         wm = np.full(len(pos), self._alert_mark, np.int64)
-        if program.alert_lanes and program.alert_sources:
+        if self._downstream:
+            np.maximum(wm, mark_of(ALERT_FEED), out=wm)
+        elif program.alert_lanes and program.alert_sources:
             np.maximum(wm, _least(program.alert_sources, mark_of), out=wm)
 
         def passed(rule: Rule, at_ms: int) -> int | None:
@@ -262,6 +292,7 @@ class Engine:
 
         made = self._storms.pass_on(self._book.harvest(), passed, level=0)
         self._made += made
+        made = [*told, *made] if told else made
         if not program.alert_lanes:
             return
         passage = Passage(pos, wm)
@@ -322,11 +353,14 @@ class Engine:
         )
 
     @classmethod
-    def restore(cls, data: bytes) -> Engine:
+    def restore(
+        cls, data: bytes, load: Callable[[Mapping[str, object]], RuleSet] = load_bundle, *, downstream: bool = False
+    ) -> Engine:
         """The engine as it was. SnapshotError where this version cannot read it: then rebuild from the log."""
         state = snapshot.unpack(data)
         levels = {(rule, version): level for rule, version, level in state["levels"]}
-        engine = cls(load_bundle(state["bundle"]), since=state["since"], levels=levels)
+        engine = cls(load(state["bundle"]), since=state["since"], levels=levels, downstream=downstream)
+        engine.load = load
         engine.pos = state["pos"]
         engine._book.load(state["book"])
         engine._marks.load(state["marks"])
@@ -337,6 +371,13 @@ class Engine:
         engine._storms.load(state["storms"], engine.ruleset.rules)
         engine._alert_mark = state["alert_mark"]
         return engine
+
+
+def _told(transition: Transition, cause: int) -> Step:
+    """What another engine told, as a step that has been made."""
+    at_ms, key = parse_instant(transition.at), key_json(transition.key)
+    one = transition
+    return Step(cause, at_ms, one.rule, key, 0, one.n, one.type, one.alert, one.severity, one, one.reason, None)
 
 
 def _least(feeds: Sequence[str], mark_of: MarkOf) -> Ints:

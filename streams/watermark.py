@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,33 @@ class Halt(Movement):
 
     def of(self, feed: str) -> Ints:
         return np.maximum(self._clock, self._marks.mark(feed))
+
+
+class UpstreamMarks(Watermarks):
+    """Watermarks that were worked out upstream: events move nothing, only what upstream says of them does."""
+
+    def advance(self, times: Ints, rows_of: dict[str, Ints | None], kind: type[Movement] | None = None) -> Movement:
+        assert kind is None, "an end, too, comes from upstream"
+        return Standing(self, np.full(len(times), self.clock, np.int64), times, rows_of)
+
+    def shift(self, clock_ms: int, marks: Mapping[str, int]) -> Movement:
+        """Upstream has come this far."""
+        for feed, mark in marks.items():
+            self._mark[feed] = max(mark, self._mark.get(feed, NEVER))
+        self.clock = max(self.clock, clock_ms)
+        self.greatest = max(self.greatest, self.clock)
+        one = np.array([self.clock], np.int64)
+        return Standing(self, one, one, {})
+
+    def mark(self, feed: str) -> int:
+        return self._mark.get(feed, NEVER)
+
+
+class Standing(Movement):
+    """No record moves a watermark while it is looked at."""
+
+    def of(self, feed: str) -> Ints:
+        return np.full(len(self._times), self._marks.mark(feed), np.int64)
+
+    def finish(self, feeds: list[str]) -> None:
+        """They stand where they stood."""

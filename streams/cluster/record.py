@@ -7,8 +7,6 @@ is a foreign one, and is told apart before anything reads its value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
-
 import msgspec
 import numpy as np
 
@@ -24,8 +22,6 @@ MAX_PLACES = 1 << PLACE_BITS
 
 Headers = list[tuple[str, bytes]]
 
-_KINDS = frozenset(get_args(Kind))
-
 
 class Stamped(msgspec.Struct, frozen=True):
     """An entry that is to be written to a partition.
@@ -39,12 +35,17 @@ class Stamped(msgspec.Struct, frozen=True):
     at_ms: int
     payload: bytes
     stamps: Ints
+    #: the engine that wrote it, or that it is for; and, of a transition, its number among those of its engine, from 1
+    origin: str = ""
+    ordinal: int = 0
 
 
 class PartitionEntry(Entry, frozen=True):
-    """An entry as read from a partition: ``pos`` is that of its last place there; ``stamps`` as in :class:`Stamped`."""
+    """An entry as read from a partition: ``pos`` is that of its last place there; the others as in :class:`Stamped`."""
 
     stamps: Ints = np.zeros(0, np.int64)
+    origin: str = ""
+    ordinal: int = 0
 
 
 def first_position(offset: int) -> int:
@@ -68,6 +69,10 @@ def headers_of(entry: Stamped) -> Headers:
         ("at", b"%d" % entry.at_ms),
         ("stamp", b"%d" % first),
     ]
+    if entry.origin:
+        headers.append(("origin", entry.origin.encode()))
+    if entry.ordinal:
+        headers.append(("ordinal", b"%d" % entry.ordinal))
     if len(entry.stamps) > 1:
         assert len(entry.stamps) == entry.count
         gaps = np.diff(entry.stamps)
@@ -90,9 +95,10 @@ def entry_of(offset: int, headers: Sequence[tuple[str, bytes]], value: bytes | N
         if not 1 <= count <= MAX_PLACES:
             raise ValueError(f"a record of {count}")
         stamps = _stamps(stamp, count if kind in {"events", "dead"} else 1, found.get("gaps"))
+        origin, ordinal = found.get("origin", b"").decode(), int(found.get("ordinal", b"0"))
     except (KeyError, ValueError, UnicodeDecodeError) as error:
         raise ForeignRecord(f"record {offset} is none of Fengsui's ({error})") from None
-    return PartitionEntry(first_position(offset) + count - 1, count, kind, at_ms, value or b"", stamps)
+    return PartitionEntry(first_position(offset) + count - 1, count, kind, at_ms, value or b"", stamps, origin, ordinal)
 
 
 def _stamps(first: int, count: int, gaps: bytes | None) -> Ints:

@@ -15,7 +15,7 @@ from events.transition import Transition
 from events.transition import decode as decode_transition
 from events.transition import encode as encode_transition
 
-Kind = Literal["events", "tick", "rules", "act", "transition", "dead"]
+Kind = Literal["events", "tick", "rules", "act", "transition", "dead", "passed", "frontier", "refused"]
 
 #: Level 1: the gateway compresses on the way to a 202.
 _ZSTD_LEVEL = 1
@@ -30,7 +30,8 @@ class NewEntry(msgspec.Struct, frozen=True):
     """An entry to append. ``count``: how many positions it takes, at least one. ``at_ms``: its receipt, epoch ms.
 
     ``payload`` by kind: ``events`` and ``dead``: zstd of NDJSON, ``count`` lines each ended by a newline; ``tick``: empty;
-    ``rules``: zstd of a bundle's JSON; ``act``: JSON; ``transition``: one transition's JSON.
+    ``rules``: zstd of a bundle's JSON; ``act``: JSON; ``transition``: one transition's JSON. What only engines of a cluster
+    say to one another: ``passed``, ``frontier``, ``refused`` (:mod:`streams.cluster.passed`).
     """
 
     kind: Kind
