@@ -7,6 +7,7 @@ is a foreign one, and is told apart before anything reads its value.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
