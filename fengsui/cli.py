@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 import click
 
 from fengsui.exits import BUG, INTERRUPTED, SERVICE, InputFault, exit_code
+from fengsui.roles import ROLES
 from fengsui.version import __version__
 
 if TYPE_CHECKING:
@@ -717,6 +718,10 @@ def version() -> None:
             click.echo(f"{name} {installed(name)}")
         except PackageNotFoundError:
             click.echo(f"{name} —")
+
+
+for role in ROLES:
+    cli.add_command(role)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,28 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        # --- a worker of a cluster
+        self.rebalances = Counter(
+            "fengsui_worker_rebalances", "How often partitions were given out anew.", registry=self.registry
+        )
+        self.restore_seconds = Histogram(
+            "fengsui_worker_restore_seconds",
+            "From a partition's first record to its engine being where it was.",
+            buckets=(*_SECONDS, 30.0, 60.0, 120.0),
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "fengsui_worker_lag_records",
+            "Records of a partition that its engine has still to take.",
+            ("engine",),
+            registry=self.registry,
+        )
+        self.foreign = Counter(
+            "fengsui_worker_foreign_records",
+            "Records in our topics that another program wrote.",
+            ("topic",),
+            registry=self.registry,
+        )
         # --- the rules
         self.activation_seconds = Histogram(
             "fengsui_rules_activation_seconds",
