@@ -75,6 +75,18 @@ class Folded(NamedTuple):
     n: int
 
 
+_UNKNOWN = "no alert {} is open or was resolved lately"
+
+
+def unknown(alert: str) -> str:
+    """Why nothing is done about an alert that the book does not hold."""
+    return _UNKNOWN.format(alert)
+
+
+def is_unknown(reason: str) -> bool:
+    return reason.startswith(_UNKNOWN.partition("{}")[0])
+
+
 class AlertBook:
     """Every alert that is not resolved, and the newest of the resolved ones (so that they can be noted and reopened)."""
 
@@ -192,7 +204,7 @@ class AlertBook:
         """A person's act. ``count``: true evaluations by now, where more than were told. -> the new transition, or None and a refusal with its reason."""
         last = self.get(act.alert)
         if last is None:
-            self._refused.append((act.id, f"no alert {act.alert} is open or was resolved lately"))
+            self._refused.append((act.id, unknown(act.alert)))
             return None
         reason = lifecycle.refusal(act.verb, last.state)
         if reason is not None:

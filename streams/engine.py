@@ -85,6 +85,10 @@ class Engine:
         """A rule at work, for those who look on; None where it is not in force."""
         return next((one for (name, _), one in self._program.runtimes.items() if name == rule), None)
 
+    def knows(self, alert: str) -> bool:
+        """Is there such an alert, open or resolved lately?"""
+        return self._book.get(alert) is not None
+
     def watermarks(self) -> dict[str, int]:
         return self._marks.marks()
 

@@ -16,6 +16,7 @@ from events.decode import Decoder
 from events.feeds import ALERT_FEED
 from events.record import Activation, EventBatch, Frontier, Record
 from rules.arrays import NEVER
+from rules.book import unknown
 from rules.load import load_bundle, load_rules
 from rules.model import RuleSet
 from streams import snapshot
@@ -26,8 +27,6 @@ from streams.cluster.stages import Division, Origin, groups, loader
 from streams.cluster.told import Teller, Told, refusals, stamped
 from streams.engine import Engine
 from streams.log import entry as entries
-
-UNKNOWN_ALERT = "unknown_alert"
 
 
 class _Group:
@@ -140,13 +139,13 @@ class Downstream:
 
     def _act(self, entry: PartitionEntry, told: Told) -> None:
         act = entries.act(entry)
-        group = self._groups.get(Origin.of(entry.origin).group or "")
-        if group is None:
-            told.over += refusals([(act.id, UNKNOWN_ALERT)], self._stamp, self._at_ms, str(self._origin))
-            return
         self._number += 1
-        outcome = group.engine.step([msgspec.structs.replace(act, pos=self._number)])
-        group.teller.tell(outcome, told, stamp=self._stamp, at_ms=self._at_ms)
+        for _, group in sorted(self._groups.items()):
+            if group.engine.knows(act.alert):
+                outcome = group.engine.step([msgspec.structs.replace(act, pos=self._number)])
+                group.teller.tell(outcome, told, stamp=self._stamp, at_ms=self._at_ms)
+                return
+        told.over += refusals([(act.id, unknown(act.alert))], self._stamp, self._at_ms, str(self._origin))
 
     def frontier(self) -> Told:
         """How far all its engines have come, for rules over alerts."""

@@ -156,9 +156,8 @@ class Over:
         self._step([Activation(self._number, activation.at_ms, activation.bundle)], told)
 
     def _act(self, entry: PartitionEntry, told: Told) -> None:
-        if entry.origin == self._teller.origin:
-            self._number += 1
-            self._step([msgspec.structs.replace(entries.act(entry), pos=self._number)], told)
+        self._number += 1
+        self._step([msgspec.structs.replace(entries.act(entry), pos=self._number)], told)
 
     def _step(self, records: list[Record], told: Told) -> None:
         self._teller.tell(self._engine.step(records), told, stamp=self._stamp, at_ms=self._at_ms)

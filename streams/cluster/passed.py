@@ -33,10 +33,11 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
-    """The engine's no to a person's act."""
+    """An engine's no to a person's act. ``unknown``: it has no such alert; perhaps another one has."""
 
     act: str
     reason: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True, eq=False)

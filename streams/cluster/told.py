@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from events.transition import Transition
-from rules.book import Outcome
+from rules.book import Outcome, is_unknown
 from streams.cluster.passed import Refusal, encode_refusal
 from streams.cluster.record import Stamped
 from streams.log.entry import transition_entry
@@ -51,7 +51,9 @@ class Teller:
 
 
 def refusals(refused: Iterable[tuple[str, str]], stamp: int, at_ms: int, origin: str) -> list[Stamped]:
-    return [stamped("refused", encode_refusal(Refusal(*one)), stamp, at_ms, origin) for one in refused]
+    """Each (act, reason)."""
+    said = [Refusal(act, reason, unknown=is_unknown(reason)) for act, reason in refused]
+    return [stamped("refused", encode_refusal(one), stamp, at_ms, origin) for one in said]
 
 
 def stamped(kind: str, payload: bytes, stamp: int, at_ms: int, origin: str, ordinal: int = 0) -> Stamped:

@@ -165,7 +165,9 @@ def act(entry: Entry) -> Act:
 def transition(entry: Entry) -> Transition:
     """The transition of an entry; its ``seq`` is the entry's position."""
     assert entry.kind == "transition", entry.kind
-    return decode_transition(entry.payload)
+    found = decode_transition(entry.payload)
+    # Kafka gives the position only after it was written.
+    return found if found.seq == entry.pos else msgspec.structs.replace(found, seq=entry.pos)
 
 
 def dead_letters(entry: Entry) -> list[DeadLetter]:
