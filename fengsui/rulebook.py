@@ -15,16 +15,36 @@ from rules.changes import changes_between
 from rules.errors import RuleError, RuleErrors
 from rules.load import load_rules
 from rules.model import RuleSet
-from streams.embedded import EngineRunner
 from streams.gateway.gateway import Gateway
 from streams.log.errors import LogError
-from streams.log.sqlite import SqliteLog
 from streams.metrics import Metrics, Reloading
 
 _log = logging.getLogger("fengsui.rules")
 
 #: How long an answer to a reload waits for the engine to have come to it.
 _WAIT_S = 10.0
+
+
+class Activation(Protocol):
+    """Where and when a rule set was put in force. ``at_ms``: epoch ms."""
+
+    @property
+    def pos(self) -> int: ...
+    @property
+    def at_ms(self) -> int: ...
+
+
+class Activations(Protocol):
+    """What remembers them: the event log, or what a cluster says of itself."""
+
+    def newest_rules(self) -> Activation | None: ...
+
+
+class Judges(Protocol):
+    """Who judges by the rules: the engine of this process, or those of a cluster."""
+
+    def prepare(self, ruleset: RuleSet) -> None: ...
+    def wait_for(self, pos: int, timeout_s: float, /) -> bool: ...
 
 
 class Keeper(Protocol):
@@ -56,8 +76,8 @@ class Rulebook:
         self._refusal: Refusal | None = None
         self._in_force: InForce | None = None
         self._gateway: Gateway
-        self._runner: EngineRunner
-        self._events: SqliteLog
+        self._runner: Judges
+        self._events: Activations
         self._keepers: list[Keeper] = []
 
     def read(self) -> Read:
@@ -71,7 +91,7 @@ class Rulebook:
             _log.exception("the rules could not be read")
             return Read(None, RuleErrors([RuleError("", 0, 0, f"a fault of the program, please report it: {error!r}")]))
 
-    def begin(self, first: Read, in_force: RuleSet, *, gateway: Gateway, runner: EngineRunner, log: SqliteLog) -> bool:
+    def begin(self, first: Read, in_force: RuleSet, *, gateway: Gateway, runner: Judges, log: Activations) -> bool:
         """Takes over when the parts run: puts what was read at first in force, where it is good and not so already.
 
         ``in_force``: the newest set of the log. -> False: it is good, but must be tried again later. LogError where the log
@@ -88,6 +108,12 @@ class Rulebook:
                 raise
             return False
         return True
+
+    def follow(self, ruleset: RuleSet) -> None:
+        """Another process put a rule set in force."""
+        with self._one_at_a_time:
+            self._in_force = self._newest(ruleset)
+            self._count()
 
     def keep(self, keeper: Keeper) -> None:
         """Tells it the catalogue in force, now and after each change."""

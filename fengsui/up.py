@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 import uvicorn
+from starlette.applications import Starlette
 
 from dashboards.server.app import create_app
 from dashboards.server.auth import Auth
@@ -69,9 +70,7 @@ def serve(
     settings = system.settings
     auth = Auth(settings.data, wall_ms, behind_proxy=settings.behind_proxy, shared=system.shared())
     app = create_app(system.services(auth, version=__version__, time_scale=time_scale))
-    config = uvicorn_config(app, cert=settings.tls_cert, key=settings.tls_key, behind_proxy=settings.behind_proxy)
-    address = f"{'https' if settings.tls else 'http'}://{shown(listener)}"
-    server = _Server(config, leave=app.state.hub.close)
+    address = address_of(listener, settings)
 
     def tell() -> None:
         # For commands about this directory, which go through the API while this process has it.
@@ -81,13 +80,32 @@ def serve(
         if ready is not None:
             ready()
 
-    server.on_started = tell
     try:
-        server.run(sockets=[listener])
+        run_server(app, settings, listener, leave=app.state.hub.close, started=tell)
     finally:
         system.directory.address_file.unlink(missing_ok=True)
+
+
+def run_server(
+    app: Starlette,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    leave: Callable[[], object] = lambda: None,
+    started: Callable[[], None] | None = None,
+) -> None:
+    """Serves an application until a signal. ``leave``: before connections are closed. ``started``: instead of printing the address."""
+    config = uvicorn_config(app, cert=settings.tls_cert, key=settings.tls_key, behind_proxy=settings.behind_proxy)
+    server = _Server(config, leave=leave)
+    server.on_started = started or (lambda: print(f"{address_of(listener, settings)}/", flush=True))
+    server.run(sockets=[listener])
     if not server.started:
         raise ServiceMissing("the web server did not start: see the messages above")
+
+
+def address_of(listener: socket.socket, settings: Settings) -> str:
+    """The address of what is served there."""
+    return f"{'https' if settings.tls else 'http'}://{shown(listener)}"
 
 
 def shown(listener: socket.socket) -> str:

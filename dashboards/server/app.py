@@ -98,42 +98,42 @@ def _tell(tail: asyncio.Task[None]) -> None:
 def routes(hub: Hub, intake: Intake, acts: Acts) -> Sequence[BaseRoute]:
     """Every route. What is not public asks for a token or a session before its handler is called."""
     api = [
-        _route("/events", {"GET": events.list_events, "POST": intake.post}),
-        _route("/dead-letters", {"GET": events.list_dead_letters}),
-        _route("/history", {"GET": history.show_page}),
-        _route("/history/outline", {"GET": history.show_outline}),
-        _route("/history/openings", {"GET": history.show_openings}),
-        _route("/history/rules", {"GET": history.show_bundle}),
-        _route("/alerts", {"GET": alerts.list_alerts}),
+        route("/events", {"GET": events.list_events, "POST": intake.post}),
+        route("/dead-letters", {"GET": events.list_dead_letters}),
+        route("/history", {"GET": history.show_page}),
+        route("/history/outline", {"GET": history.show_outline}),
+        route("/history/openings", {"GET": history.show_openings}),
+        route("/history/rules", {"GET": history.show_bundle}),
+        route("/alerts", {"GET": alerts.list_alerts}),
         WebSocketRoute("/alerts/stream", StreamRoute(hub).listen),
-        _route("/alerts/{id}", {"GET": alerts.show_alert}),
-        _route("/alerts/{id}/series", {"GET": show_series}),
-        *(_route(f"/alerts/{{id}}/{verb}", {"POST": partial(acts.post, verb=verb)}) for verb in VERBS),
-        _route("/rules", {"GET": rules.list_rules}),
-        _route("/rules/reload", {"POST": rules.reload_rules}),
-        _route("/rules/schema", public={"GET": rules.show_schema}),  # asks for a key or a token itself
-        _route("/rules/{id}", {"GET": rules.show_rule}),
-        _route("/live", {"GET": live.show_live}),
-        _route("/live/rebuild", {"POST": live.rebuild_live}),
-        _route("/feeds", {"GET": feeds.list_feeds}),
-        _route("/subjects/{id:path}", {"GET": subjects.show_subject}),
-        _route("/trend", {"GET": trend.show_trend}),
-        _route("/board/summary", {"GET": Board().show_summary}),
-        _route("/me", {"GET": session.show_me}),
-        _route("/session", {"DELETE": session.sign_out}, public={"POST": session.sign_in}),
-        _route("/openapi.json", {"GET": openapi.show_description}),
+        route("/alerts/{id}", {"GET": alerts.show_alert}),
+        route("/alerts/{id}/series", {"GET": show_series}),
+        *(route(f"/alerts/{{id}}/{verb}", {"POST": partial(acts.post, verb=verb)}) for verb in VERBS),
+        route("/rules", {"GET": rules.list_rules}),
+        route("/rules/reload", {"POST": rules.reload_rules}),
+        route("/rules/schema", public={"GET": rules.show_schema}),  # asks for a key or a token itself
+        route("/rules/{id}", {"GET": rules.show_rule}),
+        route("/live", {"GET": live.show_live}),
+        route("/live/rebuild", {"POST": live.rebuild_live}),
+        route("/feeds", {"GET": feeds.list_feeds}),
+        route("/subjects/{id:path}", {"GET": subjects.show_subject}),
+        route("/trend", {"GET": trend.show_trend}),
+        route("/board/summary", {"GET": Board().show_summary}),
+        route("/me", {"GET": session.show_me}),
+        route("/session", {"DELETE": session.sign_out}, public={"POST": session.sign_in}),
+        route("/openapi.json", {"GET": openapi.show_description}),
     ]
     return [
         Mount(API, routes=api),
-        _route("/metrics", {"GET": show_metrics}),
-        _route("/healthz", public={"GET": health.show_liveness}),
-        _route("/readyz", public={"GET": health.show_readiness}),
-        _route("/signin", public={"GET": session.follow_link}),
-        _route("/{path:path}", public={"GET": show_board}),
+        route("/metrics", {"GET": show_metrics}),
+        route("/healthz", public={"GET": health.show_liveness}),
+        route("/readyz", public={"GET": health.show_readiness}),
+        route("/signin", public={"GET": session.follow_link}),
+        route("/{path:path}", public={"GET": show_board}),
     ]
 
 
-def _route(path: str, handlers: dict[str, Handler] | None = None, *, public: dict[str, Handler] | None = None) -> Route:
+def route(path: str, handlers: dict[str, Handler] | None = None, *, public: dict[str, Handler] | None = None) -> Route:
     private, everyone = handlers or {}, public or {}
 
     async def answer(request: Request) -> Response:

@@ -167,6 +167,17 @@ class TransitionLog:
         """They keep their own offsets."""
         return {}
 
+    def register(self, name: str) -> int:
+        """Where a named reader stands: before everything when it is new."""
+        return self.committed(name)
+
+    def committed(self, name: str) -> int:
+        """The ``seq`` up to which a named reader has dealt with everything; 0 for a new one."""
+        return offset_of(self._reader.committed(name) + 1)
+
+    def commit(self, name: str, seq: int) -> None:
+        self._reader.commit(name, first_position(seq - 1))
+
     def read(self, after: int, max_events: int = 20_000, max_bytes: int = 32 << 20) -> list[Entry]:
         """Transitions with ``seq`` > ``after``, up to the bounds; none at the end. LogError."""
         with self._state:
