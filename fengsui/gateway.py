@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from dashboards.server.auth import Auth
 from dashboards.server.intake_app import create_intake_app
 from dashboards.server.services import Rules
@@ -40,7 +38,7 @@ class _Services:
     """What the routes of a gateway ask for."""
 
     auth: Auth
-    registry: CollectorRegistry
+    registry: Any
     gateway: Gateway
     rules: Rules | None
     runner: _InForce

@@ -21,6 +21,7 @@ from tests.strategies.case import line
 from tests.strategies.crowd import crowd
 
 DAY_MS = 86_400_000
+SEEDS, QUICK = 100, 16
 
 
 def openings(transitions: list[Transition]) -> Counter[tuple[str, str, str]]:
@@ -57,7 +58,9 @@ def case_of(seed: int) -> tuple[RuleSet, list[tuple[int, list[bytes], list[str |
     return ruleset, bodies, bodies[0][0] - 1000, clock + 400 * DAY_MS
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize(
+    "seed", [seed if seed < QUICK else pytest.param(seed, marks=pytest.mark.nightly) for seed in range(SEEDS)]
+)
 def test_engines_that_share_the_work_open_what_one_alone_opens(seed: int) -> None:
     """Rule by rule and key by key, at the same times, over any number of partitions, with crashes; nothing is told twice."""
     ruleset, bodies, begin_ms, end_ms = case_of(seed)

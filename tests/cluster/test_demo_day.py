@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cluster.kafka_broker import KafkaBroker
 
 from events.decode import Decoder
 from events.times import parse_instant
@@ -19,6 +18,7 @@ from rules.load import load_rules, packs_directory
 from rules.model import RuleSet
 from streams.cluster.address import Address
 from streams.cluster.identity import Identity
+from tests.cluster.kafka_broker import KafkaBroker
 from tests.cluster.played import Listener, Sender
 from tests.cluster.processes import Process, processes
 from tests.small_cluster import on_time

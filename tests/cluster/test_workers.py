@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.cluster.kafka_broker import KafkaBroker
 
 from streams.cluster.address import Address
 from streams.cluster.identity import Identity
+from tests.cluster.kafka_broker import KafkaBroker
 from tests.cluster.played import Listener, Sender
 from tests.cluster.processes import Process, processes
 from tests.test_cluster_engines import alone, case_of, openings
