@@ -76,7 +76,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _logs(directory)
     yield from _cluster(settings)
     yield from _store(settings, directory, running=running)
-    yield from live_findings(settings.live_address, identity_of(directory), directory)
+    yield from _live(settings, directory)
     yield _server(settings, running=running)
     yield from _certificate(settings)
     yield _board()
@@ -256,18 +256,35 @@ def identity_of(directory: DataDirectory) -> str | None:
         return None
 
 
+def _live(settings: Settings, directory: DataDirectory) -> Iterator[Finding]:
+    if settings.log is None:
+        identity = identity_of(directory)
+        yield from live_findings(settings.live_address, identity, directory.lineage(identity) if identity else None)
+        return
+    from streams.cluster.address import parse_address
+    from streams.cluster.identity import open_cluster
+
+    try:
+        identity = f"{open_cluster(parse_address(settings.log)).cluster}-transitions"
+    except LogError:  # told elsewhere
+        yield from live_findings(settings.live_address, None, look=False)
+    else:
+        yield from live_findings(settings.live_address, identity)
+
+
 def live_findings(
-    address: RedisAddress | None, identity: str | None, directory: DataDirectory | None = None
+    address: RedisAddress | None, identity: str | None, lineage: str | None = None, *, look: bool = True
 ) -> Iterator[Finding]:
-    """Can the Redis be used, does it keep what it is given, is it ours?"""
+    """Can the Redis be used, does it keep what it is given; and, with ``look``, is it ours?"""
     if address is None:
         yield Finding("ok", "live", "memory://: in the process, made again at each start")
         return
-    lineage = directory.lineage(identity) if directory and identity else None
     shared = RedisLive(address, identity or "", lineage=lineage)
     try:
         known = shared.information()
         yield from _redis(address, known)
+        if not look:
+            return
         if identity is None and shared.holder() is None:
             yield Finding("ok", "live", f"{address} is empty: the first start fills it")
         else:

@@ -65,11 +65,13 @@ def test_the_system_goes_on_without_its_redis_and_returns(tmp_path: Path, server
         problems = served.client.get("/api/v1/board/summary").json()["problems"]
         assert "Redis 不可用，已改读日志" in [problem["title"]["zh"] for problem in problems]
         assert "does not answer" in live(served)["error"]
+        assert "fengsui_live_from_log 1.0" in served.client.get("/metrics").text
         server.start()
         served.until(lambda: live(served)["source"] == "redis", 30)
         served.alarm("S3")
         assert subjects(served) == ["S3", "S2", "S1"]
         served.until(lambda: not reasons(served), 30)
+        assert "fengsui_live_from_log 0.0" in served.client.get("/metrics").text
 
 
 def test_a_second_system_finds_its_state_and_a_rebuild_is_asked_of_it(tmp_path: Path, server: RedisServer) -> None:

@@ -47,6 +47,7 @@ def create_app(services: Services) -> Starlette:
     ``app.state.hub.close()`` tells the boards that the server goes down: call it before the server closes its connections.
     """
     metrics = ServerMetrics(services.registry)
+    metrics.watch(services)
     hub = Hub(Journal(services.transition_log), metrics, max_clients=services.settings.max_boards)
     intake, acts = Intake(max_body_bytes=services.settings.max_body_bytes), Acts()
 

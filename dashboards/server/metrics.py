@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.server.services import services_of
+from dashboards.server.services import Services, services_of
 
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -30,6 +30,19 @@ class ServerMetrics:
             "fengsui_stream_evicted", "Boards cut off because they read too slowly", registry=registry
         )
         self.transitions = Counter("fengsui_stream_transitions", "Transitions told to the boards", registry=registry)
+        self._alerts = Gauge("fengsui_live_alerts", "Alerts in the live state", registry=registry)
+        self._from_log = Gauge(
+            "fengsui_live_from_log",
+            "1 while a shared live state is read from the log, without its Redis",
+            registry=registry,
+        )
+
+    def watch(self, services: Services) -> None:
+        """What is asked for when metrics are."""
+        self._alerts.set_function(lambda: len(services.live))
+        self._from_log.set_function(
+            lambda: (followed := services.live_source()) is not None and followed.source == "log"
+        )
 
 
 class Measured:
