@@ -16,6 +16,7 @@ from events.feeds import FeedCatalog
 from events.record import Act
 from rules.load import load_bundle, load_rules
 from streams.cluster.address import parse_address
+from streams.cluster.errors import BrokerUnreachable
 from streams.cluster.identity import open_cluster
 from streams.cluster.inbox import Inbox
 from streams.cluster.kafka_door import KafkaDoor
@@ -294,6 +295,40 @@ def test_whatever_was_answered_is_there_after_the_broker_was_killed(tmp_path):
         if house is not None:
             house.close()
         broker.stop()
+
+
+def test_a_door_outlives_a_long_outage(tmp_path, impatient):
+    """The broker is away for longer than a write may wait: bodies are refused, and told when to come again; then all is as before."""
+    broker = KafkaBroker(tmp_path).start()
+    house = None
+    try:
+        address = parse_address(broker.url("outage"))
+        apply(plan(address, partitions=2, wide=1))
+        house = House(address, open_cluster(address), delivery_s=11)
+        assert counts(house.accept(event(1))) == (1, 0, 0)
+        broker.kill()
+        for attempt in range(3):
+            began = time.monotonic()
+            with pytest.raises(BrokerUnreachable) as refused:
+                house.accept(event(2))
+            assert refused.value.retry_after_s
+            # The first finds out; the others know.
+            assert time.monotonic() - began < (25 if attempt == 0 else 10)
+        broker.start()
+        until(lambda: _accepted(house, event(2)))
+        assert counts(house.accept(event(2))) == (0, 1, 0)
+        assert {one["id"] for _, _, one in house.stored()} == {"1", "2"}
+    finally:
+        if house is not None:
+            house.close()
+        broker.stop()
+
+
+def _accepted(house: House, line: bytes) -> bool:
+    try:
+        return counts(house.accept(line)) == (1, 0, 0)
+    except BrokerUnreachable:
+        return False
 
 
 def test_a_failed_write_is_forgotten(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -16,6 +18,7 @@ from streams.cluster.errors import TopologyMismatch
 from streams.cluster.identity import open_cluster
 from streams.cluster.topics import apply, plan
 from streams.cluster.topology import Growth
+from tests.cluster.kafka_broker import free_port
 
 
 def until(done, timeout_s: float = 30.0) -> None:
@@ -67,6 +70,21 @@ def test_settings_that_were_changed_are_mended(broker, made):
     with admin(address) as client:
         resource = ConfigResource(ConfigResourceType.TOPIC, events)
         assert client.describe_configs([resource])["topic"][events]["segment.ms"]["value"] == "70000"
+
+
+def test_what_is_wrong_is_one_line_and_an_exit_code(name):
+    """As the command line tells it: no broker is 3, a bad address 2, no cluster named 1; no traceback, nothing of Kafka's client."""
+    for url, code, told in (
+        (f"kafka://127.0.0.1:{free_port()}/{name}", 3, "cannot be reached"),
+        ("kafka://127.0.0.1:9092", 2, "the cluster's name is missing"),
+        (None, 1, "which cluster?"),
+    ):
+        command = [sys.executable, "-m", "fengsui", "topics", "apply", "--dry-run", *(["--log", url] if url else [])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == code, done.stderr
+        assert told in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stdout == ""
 
 
 def test_a_keys_home_never_changes(broker, made):
