@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from fengsui.cli import cli
+from fengsui.doctor import findings
 from fengsui.exits import InputFault
+from fengsui.settings import load_settings
 from streams.cluster.address import parse_address
 from streams.cluster.client import admin
 from streams.cluster.errors import TopologyMismatch
@@ -119,3 +121,25 @@ def test_the_inbox_grows(broker, made):
     assert list(planned.difference.growths) == [Growth(address.topic("inbox"), 1, 3)]
     apply(planned)
     assert not plan(address)
+
+
+def test_the_doctor_finds_it_first(broker, made, name):
+    """A cluster in order, one whose settings were changed, and one that is not there."""
+
+    def found(url: str) -> tuple[str, str]:
+        settings = load_settings({"log": url}, environ={})
+        (finding,) = (finding for finding in findings(settings) if finding.what == "log")
+        return finding.verdict, finding.text
+
+    verdict, text = found(broker.url(name))
+    assert (verdict, "fengsui topics apply" in text) == ("fail", True)
+    address, identity = made()
+    verdict, text = found(str(address))
+    assert (verdict, identity.cluster in text) == ("ok", True)
+    with admin(address) as client:
+        client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, address.topic("dead"), {"retention.ms": "60000"})]
+        )
+        until(lambda: plan(address))
+    verdict, text = found(str(address))
+    assert (verdict, "differ in 1 things" in text) == ("warn", True)
