@@ -7,7 +7,8 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -30,6 +31,7 @@ from sinks.store.address import Address
 from sinks.store.errors import StoreError
 from sinks.store.probe import probe
 from sinks.store.store import Store
+from sinks.store.writes import POSITIONS
 from streams.log.errors import LogError
 from streams.log.sqlite import SqliteLog
 
@@ -187,7 +189,7 @@ def _cluster(settings: Settings) -> Iterator[Finding]:
 def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> Iterator[Finding]:
     address = settings.store_address(directory.store)
     if not address.embedded:
-        yield from store_findings(address, directory, wall_ms)
+        yield from store_findings(address, _followed(settings, directory), wall_ms)
         return
     if running:
         yield Finding("ok", "store", f"{address.url}: held by the running system, see its /readyz below")
@@ -201,8 +203,34 @@ def _store(settings: Settings, directory: DataDirectory, *, running: bool) -> It
             yield Finding("fail", "store", f"{address.url}: {error}", SERVICE)
 
 
-def store_findings(address: Address, directory: DataDirectory, clock: Callable[[], int]) -> Iterator[Finding]:
-    """Of a store on a server. It is only looked at: the first start makes what is missing."""
+def _followed(settings: Settings, directory: DataDirectory) -> dict[str, tuple[str, str]]:
+    """The logs that fill the store, as far as they are there: where each is, and its identity. Their faults are told with them."""
+    if settings.log is not None:
+        from streams.cluster.address import parse_address
+        from streams.cluster.identity import open_cluster
+
+        cluster = parse_address(settings.log)
+        try:
+            identity = open_cluster(cluster).cluster
+        except LogError:
+            return {}
+        return dict.fromkeys(POSITIONS, (str(cluster), identity))
+    found = {}
+    for log, path in (
+        ("events", directory.event_log),
+        ("transitions", directory.transition_log),
+        ("dead_letters", directory.dead_log),
+    ):
+        if path.is_file():
+            with suppress(LogError), SqliteLog(path, read_only=True) as held:
+                found[log] = (str(path), held.identity)
+    return found
+
+
+def store_findings(
+    address: Address, followed: Mapping[str, tuple[str, str]], clock: Callable[[], int]
+) -> Iterator[Finding]:
+    """Of a store on a server. It is only looked at: the first start makes what is missing. ``followed``: log -> place, identity."""
     try:
         found = probe(address, clock)
     except StoreError as error:
@@ -220,29 +248,13 @@ def store_findings(address: Address, directory: DataDirectory, clock: Callable[[
             "store clock",
             f"the server's clock is {abs(found.ahead_ms) / 1000:.0f} s {side} this machine's: let both follow one time server",
         )
-    for log, path in (
-        ("events", directory.event_log),
-        ("transitions", directory.transition_log),
-        ("dead_letters", directory.dead_log),
-    ):
-        if log in found.origins and path.is_file():
-            yield from _bound(address, log, path, found.origins[log])
-
-
-def _bound(address: Address, log: str, path: Path, identity: str) -> Iterator[Finding]:
-    try:
-        with SqliteLog(path, read_only=True) as held:
-            same = held.identity == identity
-    except LogError:
-        return  # told with the logs
-    if not same:
-        yield Finding(
-            "fail",
-            "store",
-            f"{address.place} was filled from another {log} log than {path}: give this directory a database of its own, or "
-            "restore both from one backup",
-            SERVICE,
-        )
+    for log, (place, identity) in followed.items():
+        if found.origins.get(log, identity) != identity:
+            text = (
+                f"{address.place} was filled from another {log} log than {place}: give this one a database of its own, or restore "
+                "both from one backup"
+            )
+            yield Finding("fail", "store", text, SERVICE)
 
 
 def identity_of(directory: DataDirectory) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -15,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fengsui.doctor import store_findings
+from fengsui.doctor import findings, store_findings
 from fengsui.layout import DataDirectory
+from fengsui.settings import Settings
 from sinks.consumer import SinkThread
 from sinks.filters import Filter
 from sinks.store.address import Address
@@ -124,6 +127,18 @@ def test_the_engine_knows_a_batch_of_another_process_by_its_token(address: Addre
         two._unsettled.clear()
         two.write_log(batch)
         assert counted(one) == (50, 50)
+
+
+def test_inserts_that_the_server_gathers_are_not_doubled_either(address: Address, server: ClickHouse) -> None:
+    """With ``store_async``: events, and transitions with a view behind them, also when answers are lost."""
+    with Store.open(dataclasses.replace(address, gathered=True)) as store:
+        server.tell("lost 2")
+        batch = [Stretch(2, [record(1, 0, 50)])]
+        with pytest.raises(StoreDown):
+            store.write_log(batch)
+        assert store.write_log(batch) == 0
+        assert store.write_log([Stretch(2, [record(1, 0, 50), record(2, 50, 50)])]) == 50
+        assert counted(store) == (100, 100)
 
 
 def test_inserts_under_way_are_waited_for_before_the_table_is_asked(store: Store) -> None:
@@ -363,6 +378,27 @@ def test_a_store_may_come_up_after_its_readers(server: ClickHouse, address: Addr
     store.close()
 
 
+def test_who_asks_while_the_server_is_away_is_answered_at_once(address: Address) -> None:
+    """A board's questions do not queue up behind one that tries to connect."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # lets in, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        with Store.open(dataclasses.replace(address, url=url, timeout_s=1.5), patient=True) as store:
+
+            def write() -> None:
+                with contextlib.suppress(StoreDown):
+                    store.write_log([Stretch(0, [record(1, 0, 1)])])
+
+            thread = threading.Thread(target=write)
+            thread.start()
+            time.sleep(0.1)
+            begun = time.monotonic()
+            for _ in range(4):
+                with pytest.raises(StoreDown):
+                    store.events()
+            assert time.monotonic() - begun < 1.4
+            thread.join()
+
+
 # --- tables
 
 
@@ -475,9 +511,9 @@ def test_misconfiguration_has_names(server: ClickHouse, address: Address) -> Non
 def test_the_doctor_finds_it_first(server: ClickHouse, address: Address, tmp_path: Path) -> None:
     """Not there, refused, read-only, a clock that is off, a store of another log; and it makes nothing itself."""
 
-    def told(of: Address, ahead_ms: int = 0) -> str:
+    def told(of: Address, ahead_ms: int = 0, **followed: tuple[str, str]) -> str:
         clock = lambda: time.time_ns() // 1_000_000 - ahead_ms  # noqa: E731
-        return "\n".join(f"{one.verdict} {one.text}" for one in store_findings(of, DataDirectory(tmp_path), clock))
+        return "\n".join(f"{one.verdict} {one.text}" for one in store_findings(of, followed, clock))
 
     assert told(address).startswith("ok")
     assert "no tables yet" in told(address)
@@ -486,11 +522,13 @@ def test_the_doctor_finds_it_first(server: ClickHouse, address: Address, tmp_pat
     assert f"tables at step {len(migrations())}" in told(address)
     assert "30 s ahead of" in told(address, ahead_ms=30_000)
     assert "30 s behind" in told(address, ahead_ms=-30_000)
+    assert "fail" not in told(address, events=("/data/log", "another log"))
+    assert "another events log than /data/log" in told(address, events=("/data/log", "this log"))
     directory = DataDirectory(tmp_path)
     directory.event_log.parent.mkdir()
     SqliteLog(directory.event_log).close()
-    assert "fail" in told(address)
-    assert "another events log" in told(address)
+    settings = Settings(data=tmp_path, store=address.url)
+    assert any(one.what == "store" and "another events log" in one.text for one in findings(settings))
     assert "FENGSUI_STORE_PASSWORD" in told(dataclasses.replace(address, password="falsch"))
     reader = dataclasses.replace(address, url=address.url.replace("//", "//reader@"), password="lesen")
     assert "may only read" in told(reader)

@@ -32,6 +32,9 @@ READER_WAIT_S = 10.0
 #: How long inserts that were under way are waited for, and how often it is looked.
 _SETTLE_S = 20.0
 _SETTLE_LOOK_S = 0.2
+#: A question does not wait longer for a first connection that another one makes, nor tries one sooner after a failure.
+_SOON_S = 0.2
+_AWAY_S = 2.0
 
 #: ClickHouse takes a server with hundreds of gigabytes for granted; this one shares a small machine with everything else.
 _ENGINE_OPTIONS: dict[str, int] = {
@@ -118,6 +121,9 @@ class Connections:
         self._report: Client | None = None
         self._writer: Client | None = None
         self._staging: Path | None = None
+        #: why there is no connection yet, and until when that is not asked again by mere questions
+        self._away: StoreDown | None = None
+        self._away_until = 0.0
 
     def open(self) -> None:
         """Connects and prepares, where that has not been done. Every other way in does so by itself."""
@@ -135,7 +141,13 @@ class Connections:
                 yield self._writer
 
     def _first_writer(self) -> Client:
-        writer = _first(self.address)
+        try:
+            with named(self.place):
+                writer = _first(self.address)
+        except StoreDown as error:
+            self._away, self._away_until = error, time.monotonic() + _AWAY_S
+            raise
+        self._away = None
         try:
             self.prepare(writer)
             self._staging = self._make_staging()
@@ -255,9 +267,20 @@ class Connections:
             raise
 
     def _prepared(self) -> None:
-        """No question before the tables are there. Asked without the writer's lock, as an insert may hold it for long."""
-        if self._writer is None:
+        """No question before the tables are there. Asked without the writer's lock, as an insert may hold it for long.
+
+        While a server is away, one who asks connects anew now and then, and all others are told at once what that one was.
+        """
+        if self._writer is not None:
+            return
+        if not self._writer_lock.acquire(timeout=_SOON_S):
+            raise self._away or StoreDown(f"{self.place} is being connected to: try again in a moment")
+        try:
+            if self._away is not None and time.monotonic() < self._away_until:
+                raise self._away
             self.open()
+        finally:
+            self._writer_lock.release()
 
     def _check(self) -> None:
         if self._closed:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from sinks.store.errors import StoreError
+from sinks.store.errors import StoreError, StoreFailed
 from sinks.store.stretch import Stretch
 from streams.cluster.record import PartitionEntry
 from streams.log.entry import Entry
@@ -80,13 +80,20 @@ class Spool:
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        """Raises OSError where the directory cannot be made or read."""
+        """Raises StoreFailed where the directory cannot be used."""
         self.directory = directory
         self.max_bytes = max_bytes
         self.holes: list[Hole] = []
         #: files that could not be read, since the directory was opened
         self.damaged = 0
         self._lock = threading.Lock()
+        try:
+            self._open()
+        except OSError as error:
+            raise StoreFailed(f"{directory}, for what the store has not had, cannot be used: {error}") from error
+
+    def _open(self) -> None:
+        directory = self.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in directory.glob(f"*{_NEW}"):  # cut off while it was written: its offset was not committed
             left.unlink()
