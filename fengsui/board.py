@@ -13,6 +13,7 @@ from dashboards.server.app import create_app
 from dashboards.server.auth import Auth
 from dashboards.server.services import Services
 from dashboards.server.services import Settings as ServerSettings
+from dashboards.server.shared import Shared
 from fengsui.cluster_rules import ClusterRules
 from fengsui.exits import InputFault
 from fengsui.settings import Settings
@@ -21,6 +22,7 @@ from fengsui.version import __version__
 from fengsui.worker import cluster_of, quiet_clients
 from sinks.consumer import SinkThread
 from sinks.live.memory import Live
+from sinks.live.shared import SharedLive
 from sinks.store.errors import StoreError
 from sinks.store.store import Store
 from streams.cluster.engines import Engines
@@ -91,7 +93,9 @@ def serve_board(settings: Settings, listener: socket, stack: ExitStack) -> None:
     metrics.watch("transitions", log)
     producer = Producer(address, KafkaDoor.topics(address, identity))
     stack.callback(producer.close)
-    live, sink = _live(log, store)
+    redis = settings.live_address
+    shared = SharedLive.open(stack, redis, log, store, clock=wall_ms, turns=True) if redis else None
+    live, sink = (shared.live, shared.sink) if shared else _live(log, store)
     engines = Engines(
         _division(identity),
         log,
@@ -103,9 +107,15 @@ def serve_board(settings: Settings, listener: socket, stack: ExitStack) -> None:
     rules.start()
     sink.start()
     stack.callback(sink.stop)
-    sink.wait_for(log.newest, _LIVE_WAIT_S)
+    if shared is None:
+        sink.wait_for(log.newest, _LIVE_WAIT_S)
     board = Path(dashboards.__file__ or "").parent / "board" / "dist"
-    auth = Auth(settings.data, wall_ms, behind_proxy=settings.behind_proxy)
+    auth = Auth(
+        settings.data,
+        wall_ms,
+        behind_proxy=settings.behind_proxy,
+        shared=Shared(redis, log.identity) if redis else None,
+    )
     services = Services(
         auth=auth,
         clock=wall_ms,
@@ -117,6 +127,8 @@ def serve_board(settings: Settings, listener: socket, stack: ExitStack) -> None:
         store=store,
         runner=engines,
         sinks=lambda: [sink.state],
+        live_source=lambda: shared.live.state if shared else None,
+        live_rebuild=shared.rebuilding if shared else None,
         board=board if board.is_dir() else None,
         settings=ServerSettings(behind_proxy=settings.behind_proxy, zone=settings.zone, version=__version__),
     )

@@ -535,6 +535,7 @@ def live() -> None:
 @live.command("rebuild", short_help="从日志重建 · make it again from the log")
 @_directory
 @click.option("--live", metavar="URL", help="redis://主机:端口/库 · where it is kept, as for up")
+@click.option("--log", metavar="URL", help="集群：kafka://主机:端口/集群名 · of a cluster, its log")
 @click.option("--store", metavar="URL", help="存储，日志已裁掉的预警从中取 · for alerts that the log no longer has")
 @click.option("--replace", is_flag=True, help="前缀属于别的系统时也取代它 · also where it is another system's")
 @_config

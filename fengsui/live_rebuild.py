@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -32,6 +33,9 @@ def run_rebuild(settings: Settings, *, replace: bool = False) -> None:
             f"live = {settings.live} ({settings.origins.get('live', 'built in')}): live state in memory is made again at each "
             "start, there is nothing to rebuild; name the Redis with --live redis://HOST:PORT/DB, or FENGSUI_LIVE"
         )
+    if settings.log is not None:
+        _told(address, _of_a_cluster(settings, address, replace=replace))
+        return
     directory = DataDirectory(settings.data)
     if directory.in_use():
         _told(address, _by_the_running_system(settings, replace=replace))
@@ -49,7 +53,7 @@ def run_rebuild(settings: Settings, *, replace: bool = False) -> None:
         if log.oldest <= 1:
             made = rebuild(shared_of(log), log, None, replace=replace)
         else:
-            with Store.open(settings.store or f"chdb://{directory.store.resolve()}") as store:
+            with Store.open(settings.store_address(directory.store)) as store:
                 made = rebuild(shared_of(log), log, store, replace=replace)
     _told(address, made)
 
@@ -62,6 +66,25 @@ def rebuild(shared: RedisLive, journal: Journal, store: Store | None, *, replace
         shared.close()
         _clear()
     return {"position": made.position, "unresolved": made.unresolved, "resolved": made.resolved}
+
+
+def _of_a_cluster(settings: Settings, address: RedisAddress, *, replace: bool) -> dict[str, Any]:
+    """Here, beside the boards: they move to the new build by themselves."""
+    from streams.cluster.address import parse_address
+    from streams.cluster.identity import open_cluster
+    from streams.cluster.transition_log import TransitionLog
+
+    assert settings.log is not None
+    if settings.store is None or settings.store.startswith("chdb:"):
+        raise InputFault(
+            "集群的历史存于服务器 · the history of a cluster is on a server: give --store https://USER@HOST:8443/DATABASE"
+        )
+    cluster = parse_address(settings.log)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.open(settings.store_address(settings.data)))
+        log = TransitionLog(cluster, open_cluster(cluster).cluster).start()
+        stack.callback(log.close)
+        return rebuild(RedisLive(address, log.identity), log, store, replace=replace)
 
 
 def _by_the_running_system(settings: Settings, *, replace: bool) -> dict[str, Any]:

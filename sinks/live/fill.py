@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-import msgspec
-
 from events.transition import Transition
 from sinks.live.memory import Live
 from sinks.live.protocol import MAX_RESOLVED, MAX_UNRESOLVED
@@ -64,10 +62,4 @@ def fill(
 
 def transitions_of(entries: Iterable[Entry]) -> list[Transition]:
     """The transitions among entries of the transition log, each with its entry's position for ``seq``."""
-    found = []
-    for entry in entries:
-        if entry.kind == "transition":
-            one = transition(entry)
-            # Who wrote it to a topic did not know its place yet.
-            found.append(one if one.seq == entry.pos else msgspec.structs.replace(one, seq=entry.pos))
-    return found
+    return [transition(entry) for entry in entries if entry.kind == "transition"]
