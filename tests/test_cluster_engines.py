@@ -42,13 +42,16 @@ def alone(ruleset: RuleSet, bodies: list[tuple[int, list[bytes]]], begin_ms: int
     return told + engine.step([Tick(pos + 1, end_ms)]).transitions
 
 
-def case_of(seed: int) -> tuple[RuleSet, list[tuple[int, list[bytes], list[str | None]]], int, int]:
-    """Rules without storms and a stream without late events, in bodies of any size."""
+def case_of(
+    seed: int, *, shift_ms: int = 0
+) -> tuple[RuleSet, list[tuple[int, list[bytes], list[str | None]]], int, int]:
+    """Rules without storms and a stream without late events, in bodies of any size. ``shift_ms``: how much later it happens."""
     case = crowd(seed)
     texts = {name: re.sub(r"max_open: \d+", "max_open: 100000", text) for name, text in case.sets[0].files.items()}
     texts = {name: re.sub(r"max_rate: \d+", "max_rate: 100000", text) for name, text in texts.items()}
     ruleset = load_rules(texts)
-    events = on_time([op[1] for op in case.ops if op[0] == "event"], ruleset)
+    happened = [op[1] | {"time": op[1]["time"] + shift_ms} for op in case.ops if op[0] == "event"]
+    events = on_time(happened, ruleset)
     rng = random.Random(seed)
     bodies, clock = [], events[0]["time"]
     while events:
