@@ -92,6 +92,9 @@ def gateway(config: Path | None, **flags: object) -> None:
 @_LISTEN
 @_serving
 @click.option("--store", metavar="URL", help="存储：http(s)://ClickHouse · where history is kept")
+@click.option(
+    "--live", metavar="URL", help="实时状态：memory:// 或 redis://主机:端口/库 · where current alerts are kept"
+)
 @_VERBOSITY
 @_CONFIG
 def board(config: Path | None, **flags: object) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import numpy as np
 
 from events.transition import Transition
@@ -21,6 +24,8 @@ from streams.cluster.record import Stamped
 from streams.cluster.topology import TRANSITIONS
 from streams.cluster.transition_log import TransitionLog
 from streams.log.entry import transition
+from tests.cluster.clickhouse import ROOT, ClickHouse
+from tests.cluster.processes import Process
 from tests.redis_server import needs_redis, redis_server
 from tests.test_live import alert
 from tests.test_live_redis import same, until
@@ -84,3 +89,44 @@ def test_boards_share_it_and_go_on_without_it(made: Callable[..., tuple[Address,
         redis.start()
         tell(20)
         settled("redis", *boards)
+
+
+@needs_redis
+def test_two_board_processes(made: Callable[..., tuple[Address, Identity]], tmp_path: Path) -> None:
+    """Signed in at one is signed in at the other; both follow Redis, and a rebuild beside them is followed, too."""
+    address, _ = made()
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server(tmp_path / "redis"))
+        clickhouse = ClickHouse(tmp_path / "store")
+        stack.callback(clickhouse.kill)
+        common = ["--log", str(address), "--store", clickhouse.url, "--live", redis.url]
+        boards = []
+        for name in ("a", "b"):
+            data = tmp_path / name
+            data.mkdir()
+            (data / "admin.token").write_text("x" * 40)
+            boards.append(Process(tmp_path, "board", *common, "--data", data).start())
+            stack.callback(boards[-1].kill)
+        first, second = (board.wait() for board in boards)
+        with httpx.Client() as browser:
+            assert browser.post(f"{first.address}/api/v1/session", json={"token": "x" * 40}).status_code == 200
+            for board in (first, second):
+                until(
+                    lambda board=board: browser.get(f"{board.address}/api/v1/me").status_code == 200,
+                    lambda board=board: board.errors,
+                )
+                assert browser.get(f"{board.address}/api/v1/live").json()["source"] == "redis"
+            done = subprocess.run(
+                [sys.executable, "-m", "fengsui", "live", "rebuild", *common, "--data", tmp_path / "none"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert "0 unresolved and 0 resolved" in done.stdout
+            for board in (first, second):
+                until(
+                    lambda board=board: browser.get(f"{board.address}/api/v1/live").json()["source"] == "redis",
+                    lambda board=board: board.errors,
+                )
