@@ -16,6 +16,7 @@ from dashboards.server.services import Settings as ServerSettings
 from dashboards.server.shared import Shared
 from fengsui.cluster_rules import ClusterRules
 from fengsui.exits import InputFault
+from fengsui.housekeeping import Housekeeping
 from fengsui.settings import Settings
 from fengsui.up import address_of, bind, configure_logging, run_server, wall_ms
 from fengsui.version import __version__
@@ -84,9 +85,12 @@ def serve_board(settings: Settings, listener: socket, stack: ExitStack) -> None:
     metrics = Metrics()
     rules = ClusterRules(address)
     stack.callback(rules.stop)
-    assert settings.store is not None
-    store = Store.open(settings.store, rules.ruleset.catalog)
+    # A board whose store is away shows what stands now; its history comes when the store does.
+    store = Store.open(settings.store_address(settings.data), rules.ruleset.catalog, patient=True)
     stack.callback(store.close)
+    housekeeping = Housekeeping(store, wall_ms)
+    housekeeping.start()
+    stack.callback(housekeeping.stop)
     rules.listen(lambda ruleset: setattr(store, "catalog", ruleset.catalog))
     log = TransitionLog(address, identity.cluster).start()
     stack.callback(log.close)

@@ -13,10 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from events.transition import Evidence, Transition, alert_id
+from events.transition import at as instant
 from fengsui.doctor import findings, store_findings
 from fengsui.layout import DataDirectory
 from fengsui.settings import Settings
@@ -32,7 +35,7 @@ from sinks.store.spooled import Spooled, over_log
 from sinks.store.store import Store
 from sinks.store.stretch import Stretch
 from streams.cluster.record import PartitionEntry, first_position
-from streams.log.entry import Entry, compress, events_entry
+from streams.log.entry import Entry, compress, events_entry, transition_entry
 from streams.log.sqlite import SqliteLog
 from tests.cluster.clickhouse import ClickHouse
 
@@ -235,6 +238,41 @@ def test_an_event_that_came_twice_is_shown_once(store: Store) -> None:
     found = store.evidence("sensor", {}, DAY0_MS, DAY0_MS + 100, ["e5"], limit=30)
     assert [one["id"] for one in found.items] == ["e5", *(f"e{n}" for n in range(11, 40))]
     assert store.series("sensor", {}, None, DAY0_MS, DAY0_MS + 100, bucket_ms=1000).points == [(DAY0_MS, 40.0)]
+
+
+def test_transitions_of_a_cluster_are_numbered_by_their_records(store: Store) -> None:
+    """``seq`` is the offset + 1, which the writer could not know; one that was told again is one transition."""
+    key: dict[str, Any] = {"subject": "S1"}
+    opened = Transition(
+        alert=alert_id("env.cod", key, DAY0_MS),
+        n=1,
+        type="opened",
+        at=instant(DAY0_MS),
+        rule="env.cod",
+        version="v1",
+        domain="environment",
+        severity="red",
+        key=key,
+        region="530102",
+        subject="S1",
+        measures={},
+        evidence=Evidence("sensor", key, instant(DAY0_MS), instant(DAY0_MS), ("e1",)),
+        title={"zh": "超标", "en": "Above"},
+        summary={"zh": "超标了", "en": "It is above"},
+        opened_at=instant(DAY0_MS),
+        count=1,
+    )
+    payload = transition_entry(opened, at_ms=DAY0_MS).payload
+    told = [
+        PartitionEntry(first_position(offset), 1, kind, DAY0_MS, payload)
+        for offset, kind in ((5, "transition"), (6, "tick"), (9, "transition"))
+    ]
+    store.bind("transitions", "a log", {0: first_position(10)})
+    store.write_transitions([Stretch(0, told)])
+    store.write_transitions([Stretch(0, told[2:])])
+    (found,) = store.alerts().items
+    assert (found.seq, found.alert) == (6, opened.alert)
+    assert [one.seq for one in store.alert_history(opened.alert)] == [6]
 
 
 # --- outages
