@@ -10,7 +10,7 @@ from rules.errors import RuleErrors
 from rules.load import load_bundle
 from rules.model import RuleSet
 from streams.cluster.address import Address
-from streams.cluster.meta import MetaReader
+from streams.cluster.meta import MetaReader, RulesInForce
 from streams.log.errors import LogClosed, LogError
 
 _log = logging.getLogger("fengsui.cluster")
@@ -33,6 +33,8 @@ class RulesFollower(threading.Thread):
         self._halt = threading.Event()
         #: stamp of the newest activation that was handed on, or could not be read
         self.stamp = 0
+        #: the one that was handed on last
+        self.activation: RulesInForce | None = None
         #: why nothing is heard now; empty while all is well
         self.error = ""
 
@@ -71,5 +73,6 @@ class RulesFollower(threading.Thread):
                         "the cluster's rules are refused by this version, those before stay in force:\n%s", errors
                     )
                 else:
+                    self.activation = rules
                     self._follow(ruleset)
             meta.poll(_POLL_S)
