@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from dashboards.server.app import create_app
 from dashboards.server.auth import Auth
 from dashboards.server.serve import give_up_stalled_peers, uvicorn_config
-from fengsui.exits import ServiceMissing
+from fengsui.exits import InputFault, ServiceMissing
 from fengsui.layout import DataDirectory
 from fengsui.settings import Listen, Settings
 from fengsui.system import System
@@ -39,11 +39,21 @@ def wall_ms() -> int:
 
 
 def run_up(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT."""
+    """Runs until SIGTERM or SIGINT. InputFault where the settings name a cluster."""
+    _alone(settings)
     configure_logging(settings.verbosity)
     listener = bind(settings.listen)
     with listener, System.open(settings, wall_ms) as system:
         serve(system, listener)
+
+
+def _alone(settings: Settings) -> None:
+    """Whoever names a cluster does not want a system of its own beside it."""
+    if settings.log is not None:
+        raise InputFault(
+            f"设置里写了集群 · the settings name a cluster ({settings.origins['log']}): run `fengsui gateway`, `worker`, `sink` and `board` "
+            "(docs/cluster.md), or leave log out for a system on this machine alone"
+        )
 
 
 def bind(listen: Listen) -> socket.socket:
@@ -169,6 +179,7 @@ def configure_logging(verbosity: str) -> None:
 
 def run_demo(settings: Settings, *, seed: int, speed: float, data: Path | None) -> None:
     """The system with the generated day played into it; without ``data`` in a directory that is taken away at the end."""
+    _alone(settings)
     configure_logging(settings.verbosity)
     listener = bind(settings.listen)
     with listener, contextlib.ExitStack() as stack:
