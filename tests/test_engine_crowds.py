@@ -1,4 +1,4 @@
-"""The engine against the reference over cases from seeds: many small ones, and a few of thousands of events.
+"""The engine against the reference over cases from seeds: many small ones, a few of thousands of events, and some of late events.
 
 They are cheaper to draw than those of ``test_engine_properties.py``, and bigger: what rules share, what grows, is forgotten or
 compacted shows only there. A failure prints its seed, the command that plays it again, and the case with all left out that it
@@ -32,14 +32,15 @@ def check(case: Case, seed: int) -> None:
     compare(played, run(played, calls, restart=cut if seed % 2 else None))
 
 
-def check_seed(seed: int, *, large: bool) -> None:
-    case = crowd(seed, large=large)
+def check_seed(seed: int, *, large: bool = False, late: bool = False) -> None:
+    case = crowd(seed, large=large, late=late)
     try:
         check(case, seed)
     except Exception as error:
         kind = type(error)
         small = shrunken(case, lambda other: _fails(other, seed, kind), tries=100 if large else 400)
-        again = f"FENGSUI_SEED={seed} python -m pytest tests/test_engine_crowds.py -k {'large' if large else 'small'}"
+        which = "large" if large else "late" if late else "small"
+        again = f"FENGSUI_SEED={seed} python -m pytest tests/test_engine_crowds.py -k {which}"
         print(f"seed {seed}; to play it again: {again}\n{small!r}")
         check(small, seed)
         raise
@@ -67,7 +68,7 @@ def seeds(stretch: int, count: int) -> list[int]:
 def test_small_cases_from_seeds(stretch: int) -> None:
     """Every transition of a few rules over a hundred events is that of the reference."""
     for seed in seeds(stretch, CASES // STRETCHES):
-        check_seed(seed, large=False)
+        check_seed(seed)
 
 
 @pytest.mark.parametrize("stretch", range(STRETCHES if NIGHTLY else 1))
@@ -75,3 +76,10 @@ def test_large_cases_from_seeds(stretch: int) -> None:
     """So is every one of a score of rules over thousands of events of dozens of keys."""
     for seed in seeds(stretch, 2):
         check_seed(seed, large=True)
+
+
+@pytest.mark.parametrize("stretch", range(STRETCHES // 2 if NIGHTLY else 1))
+def test_late_cases_from_seeds(stretch: int) -> None:
+    """So is every one of rules that see events of any age, where these often come long after their time."""
+    for seed in seeds(stretch, 20):
+        check_seed(seed, late=True)

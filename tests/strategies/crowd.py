@@ -24,17 +24,20 @@ _SOME: Tree = ("textcmp", "=", ("col", "type"), ("text", "opened"))
 COUNT: Tree = ("agg", "count", None)
 
 
-def crowd(seed: int, *, large: bool = False) -> Case:
-    """The same for the same seed, on any machine; ``large``: with thousands of events and a score of rules."""
+def crowd(seed: int, *, large: bool = False, late: bool = False) -> Case:
+    """The same for the same seed, on any machine; ``large``: with thousands of events and a score of rules; ``late``: hundreds of events,
+    many of which come long after their time, and rules that see them all the same.
+    """
     rng = random.Random(seed)
     unit = rng.choice([SECOND_MS, SECOND_MS, WATCH_MS])
     rules = 20 if large else rng.randint(2, 6)
-    first = [_rule(rng, unit, index) for index in range(rules)]
+    first = [_rule(rng, unit, index, late=late) for index in range(rules)]
     sets = [first]
     if rng.random() < 0.4:
         kept = [_changed(rng, draft) for draft in first if rng.random() < 0.8]
-        sets.append([*kept, _rule(rng, unit, rules)])
-    ops = _ops(rng, unit, rng.randint(1000, 2000) if large else rng.randint(30, 150), len(sets))
+        sets.append([*kept, _rule(rng, unit, rules, late=late)])
+    events = rng.randint(1000, 2000) if large else rng.randint(300, 600) if late else rng.randint(30, 150)
+    ops = _ops(rng, unit, events, len(sets), LAGS_OF_LATE if late else LAGS)
     none: tuple[dict[str, str], dict[str, Any]] = ({}, {})
     return Case(ref_feeds(unit), [files(one, unit, none) for one in sets], ops)
 
@@ -47,7 +50,7 @@ def _number(feed: str) -> Tree:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-def _rule(rng: random.Random, unit: int, index: int) -> Draft:
+def _rule(rng: random.Random, unit: int, index: int, *, late: bool) -> Draft:
     feed = "alert" if index > 1 and rng.random() < 0.2 else rng.choice(list(FEEDS))
     # Few of each, so that rules share masks, keys and windows.
     where = rng.choice(
@@ -60,7 +63,7 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
         ]
     )
     by = rng.choice([None, None, None, ["subject", "rule" if feed == "alert" else "tag"], ["region"], ["source"]])
-    draft = rng.choice(KINDS)(rng, unit, feed)
+    draft = rng.choice(KINDS_OF_LATE if late else KINDS)(rng, unit, feed)
     head: dict[str, Any] = {
         "id": f"r.{draft.rule.kind}-{index}",
         "title": {"zh": "试验", "en": "A test"},
@@ -71,7 +74,7 @@ def _rule(rng: random.Random, unit: int, index: int) -> Draft:
         draft = draft.having({"by": by}, by=tuple(by))
     if where and draft.rule.kind != "sequence":
         draft = draft.having({"where": sql(where)}, where=condition(where))
-    if rng.random() < 0.1:
+    if rng.random() < (0.4 if late else 0.1):
         bounds = rng.choice([{"max_open": 3}, {"max_rate": 4}, {"max_open": 10, "max_rate": 2}])
         draft = draft.having(bounds, **bounds)
     if rng.random() < 0.1:
@@ -227,12 +230,16 @@ KINDS: list[Callable[[random.Random, int, str], Draft]] = [
     _new,
     _baseline,
 ]
+KINDS_OF_LATE: list[Callable[[random.Random, int, str], Draft]] = [_each, _each, _each, _each, _new, _sequence]
+#: By how many units an event comes after its time.
+LAGS = [0, 0, 0, 0, 1, 2, 4, 7, 40]
+LAGS_OF_LATE = [0, 0, 0, 0, 0, 0, 1, 2, 10, 40, 100, 300]
 
 
 # --- the stream -------------------------------------------------------------------------------------------------------
 
 
-def _ops(rng: random.Random, unit: int, events: int, sets: int) -> list[tuple[Any, ...]]:
+def _ops(rng: random.Random, unit: int, events: int, sets: int, lags: list[int]) -> list[tuple[Any, ...]]:
     now = BASE_MS
     live, receipts = rng.random() < 0.5, rng.random() < 0.5
     keys = [f"s{number}" for number in range(rng.choice([5, 30, 60]))]
@@ -258,16 +265,18 @@ def _ops(rng: random.Random, unit: int, events: int, sets: int) -> list[tuple[An
         elif draw < 0.052 and made and sets > 1:
             found.append(("rules", now, rng.randrange(sets)))
         else:
-            made.append(_event(rng, len(made), now, unit, keys, receipts=receipts))
+            made.append(_event(rng, len(made), now, unit, keys, lags, receipts=receipts))
             found.append(("event", made[-1]))
     if rng.random() < 0.7:
         found.append(("end", rng.choice([None, now + 500 * unit])))
     return found
 
 
-def _event(rng: random.Random, number: int, now: int, unit: int, keys: list[str], *, receipts: bool) -> dict[str, Any]:
+def _event(
+    rng: random.Random, number: int, now: int, unit: int, keys: list[str], lags: list[int], *, receipts: bool
+) -> dict[str, Any]:
     feed = rng.choice(list(FEEDS))
-    lag = rng.choice([0, 0, 0, 0, 1, 2, 4, 7, 40]) * unit
+    lag = rng.choice(lags) * unit
     event: dict[str, Any] = {"id": f"e{number}", "feed": feed, "source": rng.choice("pq"), "time": now - lag}
     if rng.random() > 0.02:
         event["subject"] = keys[min(int(rng.expovariate(3 / len(keys))), len(keys) - 1)]
