@@ -131,6 +131,7 @@ def serve_board(settings: Settings, listener: socket, stack: ExitStack) -> None:
         store=store,
         runner=engines,
         sinks=lambda: [sink.state],
+        pulse=engines.pulse,
         live_source=lambda: shared.live.state if shared else None,
         live_rebuild=shared.rebuilding if shared else None,
         board=board if board.is_dir() else None,

@@ -165,6 +165,12 @@ class Metrics:
             ("engine",),
             registry=self.registry,
         )
+        self._newest = Gauge(
+            "fengsui_worker_newest_event_seconds",
+            "Time of the newest event of a feed that an engine has come to, Unix seconds: its age is now less this.",
+            ("engine", "feed"),
+            registry=self.registry,
+        )
         self.foreign = Counter(
             "fengsui_worker_foreign_records",
             "Records in our topics that another program wrote.",
@@ -230,6 +236,10 @@ class Metrics:
     def watermarks(self, watermarks_ms: Mapping[str, int]) -> None:
         for feed, at_ms in watermarks_ms.items():
             self._watermark.labels(feed).set(at_ms / 1000)
+
+    def newest(self, engine: str, feed: str, at_ms: int) -> None:
+        """The newest event of a feed that an engine has come to."""
+        self._newest.labels(engine, feed).set(at_ms / 1000)
 
     def watch(self, name: str, log: WatchedLog) -> None:
         """Measures a log whenever metrics are read."""

@@ -22,6 +22,7 @@ from streams.cluster.record import PartitionEntry
 from streams.cluster.stages import Division, key_texts, stage_of
 from streams.cluster.transition_log import TransitionLog, as_transition
 from streams.embedded import RunnerHealth
+from streams.gateway.gateway import FeedPulse
 from streams.log.entry import transition
 
 #: An engine says at least once a second how far it has come.
@@ -97,6 +98,19 @@ class Engines:
             stepped_at_ms=max((one.at_ms for one in heard), default=0),
             warnings=tuple(warnings),
         )
+
+    def pulse(self) -> dict[str, FeedPulse]:
+        """What each feed sent, as far as the engines have come."""
+        with self._lock:
+            said = [one.progress.feeds for one in self._said.values()]
+        found: dict[str, FeedPulse] = {}
+        for feeds in said:
+            for feed, (accepted, newest_ms, receipt_ms) in feeds.items():
+                one = found.get(feed, FeedPulse(0, newest_ms, receipt_ms))
+                found[feed] = FeedPulse(
+                    one.accepted + accepted, max(one.newest_time_ms, newest_ms), max(one.newest_receipt_ms, receipt_ms)
+                )
+        return found
 
     @property
     def ruleset(self) -> RuleSet:

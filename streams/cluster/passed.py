@@ -24,12 +24,14 @@ class _Passed(msgspec.Struct, array_like=True):
 class Progress(msgspec.Struct, frozen=True, array_like=True):
     """How far an engine has come: all that it has to pass on of what was stamped earlier is there.
 
-    ``clock_ms`` and ``marks``: its clock and its watermarks, that of the alert feed too, at that point.
+    ``clock_ms`` and ``marks``: its clock and its watermarks, that of the alert feed too, at that point. ``feeds``: of each feed how many
+    events were accepted, the newest one's time and the newest receipt, for people.
     """
 
     stamp: int
     clock_ms: int
     marks: dict[str, int]
+    feeds: dict[str, tuple[int, int, int]] = {}
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):

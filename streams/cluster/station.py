@@ -160,11 +160,10 @@ class Station:
     def take(self, entries: Sequence[PartitionEntry]) -> None:
         """Judges entries, and appends what comes of them; durable when it returns. LogError."""
         began_s = time.perf_counter()
-        before = self._machine.pos
         told = self._machine.take(entries)
         self._append(told)
         self._unsaid = True
-        self._count(told, self._machine.pos - before, time.perf_counter() - began_s)
+        self._count(told, sum(entry.count for entry in entries), time.perf_counter() - began_s)
         self.say()
 
     def say(self, *, now: bool = False) -> None:
@@ -196,9 +195,12 @@ class Station:
 
     def _count(self, told: Told, positions: int, took_s: float) -> None:
         self._metrics.step_seconds.observe(took_s)
-        self._metrics.stepped.inc(max(0, positions))
+        self._metrics.stepped.inc(positions)
         self._metrics.fates(told.fates)
         self._metrics.transitions((one.domain, one.severity, one.type) for one in told.transitions)
+        if isinstance(self._machine, Upstream):
+            for feed, (_, newest_ms, _) in self._machine.progress().feeds.items():
+                self._metrics.newest(self.name, feed, newest_ms)
 
     # --- snapshots
 

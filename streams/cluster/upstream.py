@@ -58,6 +58,7 @@ class Upstream:
         #: the greatest stamp and receipt so far
         self._stamp = 0
         self._at_ms = 0
+        self._feeds: dict[str, tuple[int, int, int]] = {}
         self.pos = -1
         self._bind(load_rules({}))
 
@@ -153,8 +154,14 @@ class Upstream:
             frame, pos, receipt, stamps = frame.filter(fresh), pos[fresh], receipt[fresh], stamps[fresh]
         if not len(pos):
             return
+        self._hear(frame)
         batches.append(_Batch(decoded, fresh, frame, pos, stamps))
         records.append(EventBatch(frame, pl.Series("pos", pos), pl.Series("receipt_ms", receipt)))
+
+    def _hear(self, frame: pl.DataFrame) -> None:
+        for feed, count, newest_ms in frame.group_by("feed").agg(pl.len(), pl.max("time")).rows():
+            known, before_ms, _ = self._feeds.get(feed, (0, NEVER, 0))
+            self._feeds[feed] = (known + count, max(before_ms, newest_ms), self._at_ms)
 
     # --- entries out
 
@@ -191,7 +198,7 @@ class Upstream:
         """How far it has come, for all that read what it passes on."""
         engine = self._engine
         clock_ms = NEVER if engine.clock_ms is None else engine.clock_ms
-        return Progress(self._stamp, clock_ms, {**engine.watermarks(), ALERT_FEED: engine.alert_mark})
+        return Progress(self._stamp, clock_ms, {**engine.watermarks(), ALERT_FEED: engine.alert_mark}, self._feeds)
 
     def frontier(self) -> Told:
         """:meth:`progress` as entries."""
@@ -214,6 +221,7 @@ class Upstream:
                 "stamp": self._stamp,
                 "at_ms": self._at_ms,
                 "ordinal": self._teller.ordinal,
+                "feeds": [[feed, *heard] for feed, heard in self._feeds.items()],
             }
         )
 
@@ -232,4 +240,5 @@ class Upstream:
         made._bind(load_bundle(made._engine.ruleset.bundle))
         made.pos, made._stamp, made._at_ms = state["pos"], state["stamp"], state["at_ms"]
         made._teller.ordinal = state["ordinal"]
+        made._feeds = {feed: (count, newest_ms, receipt_ms) for feed, count, newest_ms, receipt_ms in state["feeds"]}
         return made

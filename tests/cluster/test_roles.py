@@ -158,6 +158,9 @@ def test_a_cluster_from_door_to_board(cluster: Cluster) -> None:
         assert [t["type"] for t in shown["history"]] == ["opened", "acked"]
         assert shown["events"][0]["value"] == 12.5
         assert client.get("/readyz").status_code == 200
+        heard = {feed["name"]: feed for feed in client.get("/api/v1/feeds").json()["items"]}
+        assert (heard["sensor"]["accepted"], heard["complaint"]["accepted"]) == (3, 3)
+        assert heard["sensor"]["newest_time"] > "2026"
 
 
 def _with_events(alert: dict[str, Any]) -> dict[str, Any] | None:
