@@ -80,7 +80,8 @@ def _turn(
             for j in range(len(sizes)):
                 heads[k, j] = min(heads[k, j], end - 1)
         for j in range(len(sizes)):
-            head = heads[k, j]
+            # none begins before the widest: what it has left behind may be overwritten
+            head = max(heads[k, j], heads[k, 0])
             while head < end and pool_time[at + (head & (room - 1))] <= t - sizes[j]:
                 head += 1
             heads[k, j] = head

@@ -171,6 +171,26 @@ def test_sliding_windows_are_open_at_the_old_end() -> None:
     assert line.made[0].measures == {"n": 2, "top": 5.0}
 
 
+def test_sliding_windows_of_two_sizes_after_a_silence() -> None:
+    """The shorter one has forgotten all that it was full of, as the longer one has."""
+    line = Timeline(
+        *(
+            f"id: r{size}\nfeed: sensor\nwindow: {{sliding: {size}s}}\nmeasure: {{n: count(*), top: max(value)}}\n"
+            "when: n >= 1\nseverity: red\nupdate_every: 0s"
+            for size in (10, 30)
+        )
+    )
+    line.values((1, 9), (2, 8), (3, 7), (4, 6), (1000, 5))
+    line.end()
+    found = [(t.rule, t.measures) for t in line.made if t.type != "closed"]
+    assert found[-4:] == [
+        ("r10", {"n": 4, "top": 9.0}),
+        ("r30", {"n": 4, "top": 9.0}),
+        ("r10", {"n": 1, "top": 5.0}),
+        ("r30", {"n": 1, "top": 5.0}),
+    ]
+
+
 def test_daily_windows_start_at_midnight_in_shanghai() -> None:
     """From one day up windows run from local midnight: 16:00Z."""
     line = Timeline(TUMBLING.replace("1m", "1d"))
