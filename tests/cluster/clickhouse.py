@@ -67,6 +67,15 @@ class ClickHouse:
         """Statements that insert, as the front has seen them."""
         return int(self.tell("count").split()[0])
 
+    def freeze(self) -> None:
+        """It stands still, and its connections stay open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """As a power cut would."""
         if self._process is None:
