@@ -485,7 +485,7 @@ def openings(cluster: Cluster, sender: Sender, told: list[tuple[str, int, str]])
 
 
 @needs_redis
-@pytest.mark.parametrize(("seed", "faults"), [(4, 6), pytest.param(40, 100, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("seed", "faults"), [(136, 6), pytest.param(40, 100, marks=pytest.mark.nightly)])
 def test_chaos(cluster: Cluster, seed: int, faults: int) -> None:
     """Parts of a cluster are killed, frozen and left without room, one or two at a time; every event is judged, shown and stored once."""
     seed = int(os.environ.get("FENGSUI_SEED", seed))
