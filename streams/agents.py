@@ -38,8 +38,11 @@ _log = logging.getLogger("fengsui.worker")
 
 _STAGES: dict[str, Stage] = {EVENTS: "events", WIDE: "wide", TRANSITIONS: "over"}
 #: Records that an agent takes at once, and how long it waits for more.
-_TAKE_RECORDS = 500
+_TAKE_RECORDS = 2_000
 _TAKE_S = 0.05
+#: While a partition is behind, its engine waits for a step of so many events, at most so long: large steps cost less an event.
+_STEP_EVENTS = 20_000
+_STEP_S = 0.5
 _TICK_S = 1.0
 _LOOK_S = 5.0
 #: A partition with records to read, of which none comes for so long, has silently stopped.
@@ -54,6 +57,10 @@ class _Held:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     opened: bool = False
     taken: deque[tuple[int, Any]] = field(default_factory=deque)
+    #: read, and waiting for a step; how many events these are, and since when (monotonic seconds)
+    waiting: list[Any] = field(default_factory=list)
+    waiting_events: int = 0
+    waiting_s: float = 0.0
     #: monotonic seconds when something came last
     heard_s: float = field(default_factory=time.monotonic)
     #: the record that comes next
@@ -89,7 +96,7 @@ class Worker:
         self._producer = Producer(address, {address.topic(name): count for name, count in topics.items()})
         self._held: dict[TP, _Held] = {}
         #: engines step in these threads, so that Faust's loop never stands still
-        self._threads = ThreadPoolExecutor(4, "engine")
+        self._threads = ThreadPoolExecutor(2, "engine")
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self.app = self._application()
@@ -178,6 +185,21 @@ class Worker:
         held = self._held.get(tp)
         if held is None:
             return  # it was taken away: whoever has it reads them again
+        held.heard_s = time.monotonic()
+        if not held.waiting:
+            held.waiting_s = held.heard_s
+        held.waiting += events
+        held.waiting_events += sum(map(_count_of, events))
+        behind = (self.app.consumer.highwater(tp) or 0) > events[-1].message.offset + 1
+        if behind and held.waiting_events < _STEP_EVENTS and held.heard_s - held.waiting_s < _STEP_S:
+            return
+        await self._step(tp, held)
+
+    async def _step(self, tp: TP, held: _Held) -> None:
+        """The engine takes what waits. Steps of one partition come one after another, in the order in which they were asked for."""
+        events, held.waiting, held.waiting_events = held.waiting, [], 0
+        if not events:
+            return
         async with held.lock:
             if not held.opened:
                 await self._in_thread(held.station.open, events[0].message.offset)
@@ -185,7 +207,7 @@ class Worker:
                 self.metrics.restore_seconds.observe(held.station.restore_s)
             entries = self._entries(tp, events)
             await self._in_thread(held.station.take, entries)
-            held.heard_s, held.next = time.monotonic(), events[-1].message.offset + 1
+            held.next = events[-1].message.offset + 1
             held.taken.extend((event.message.offset, event) for event in events)
             if held.station.due:
                 await self._in_thread(held.station.save)
@@ -220,6 +242,8 @@ class Worker:
             await self._sleep(_TICK_S / 4)
             sent: list[Future[int]] = []
             for tp, held in list(self._held.items()):
+                if held.waiting and time.monotonic() - held.waiting_s > _STEP_S:
+                    await self._step(tp, held)
                 machine = held.station.machine
                 if not isinstance(machine, Upstream):
                     continue
@@ -313,6 +337,13 @@ class Worker:
 
 class Stalled(Exception):
     """A consumer that reads no more though there is something to read: Faust's have been seen to. A fresh start mends it."""
+
+
+def _count_of(event: Any) -> int:
+    """Events of a record, as its headers say; one where they say nothing."""
+    headers = event.message.headers
+    found = headers.get("count") if isinstance(headers, dict) else dict(headers or ()).get("count")
+    return int(found) if found is not None and found.isdigit() else 1
 
 
 def _credentials(address: Address) -> Any:

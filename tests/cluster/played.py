@@ -22,9 +22,10 @@ from streams.log.entry import compress, rules_entry
 
 
 class Sender:
-    """One door, without its checks: what is sent was decoded before."""
+    """One door, without its checks: what is sent was decoded before. ``keep``: nothing is sent before :meth:`send`."""
 
-    def __init__(self, address: Address, identity: Identity) -> None:
+    def __init__(self, address: Address, identity: Identity, *, keep: bool = False) -> None:
+        self._kept: list[tuple[int, Stamped]] | None = [] if keep else None
         self._topic = address.topic(EVENTS)
         self._partitions = identity.partitions
         self._producer = Producer(address, {self._topic: identity.partitions}, buffer_bytes=1 << 30)
@@ -43,7 +44,19 @@ class Sender:
         for partition in np.unique(at).tolist():
             rows = np.flatnonzero(at == partition)
             body = compress(b"".join(lines[row] + b"\n" for row in rows.tolist()))
-            self._producer.submit(self._topic, partition, Stamped("events", len(rows), at_ms, body, stamps[rows]))
+            self._submit(partition, Stamped("events", len(rows), at_ms, body, stamps[rows]))
+
+    def send(self) -> None:
+        """What was kept, as fast as it goes."""
+        kept, self._kept = self._kept or [], None
+        for partition, entry in kept:
+            self._submit(partition, entry)
+
+    def _submit(self, partition: int, entry: Stamped) -> None:
+        if self._kept is not None:
+            self._kept.append((partition, entry))
+        else:
+            self._producer.submit(self._topic, partition, entry)
 
     def _everywhere(self, entry: Stamped) -> None:
         for one in [self._producer.submit(self._topic, n, entry) for n in range(self._partitions)]:

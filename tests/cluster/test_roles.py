@@ -50,6 +50,22 @@ rules:
     severity: red
 """
 
+#: Silent for a few seconds is silent: rules over alerts wait for the feed that lags most.
+FEEDS = """
+feeds:
+  sensor:
+    title: {zh: 监测, en: Sensors}
+    domain: environment
+    lateness: 0s
+    idle: 3s
+    fields: {metric: {type: string}, value: {type: number}}
+  complaint:
+    title: {zh: 投诉, en: Complaints}
+    domain: market
+    idle: 3s
+    fields: {category: {type: string}}
+"""
+
 
 @dataclass
 class Cluster:
@@ -109,6 +125,7 @@ def cluster(made: Callable[..., tuple[Address, Identity]], broker: KafkaBroker, 
     address, _ = made(partitions=3, wide=2)
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "r.yaml").write_text(RULES, encoding="utf-8")
+    (tmp_path / "rules" / "feeds.yaml").write_text(FEEDS, encoding="utf-8")
     with ExitStack() as stack:
         store = stack.enter_context(ClickHouse(tmp_path / "clickhouse"))
         one = Cluster(tmp_path, broker, address, store, stack)
