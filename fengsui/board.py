@@ -14,13 +14,13 @@ from dashboards.server.auth import Auth
 from dashboards.server.services import Services
 from dashboards.server.services import Settings as ServerSettings
 from dashboards.server.shared import Shared
+from fengsui.cluster import cluster_of, quiet_clients
 from fengsui.cluster_rules import ClusterRules
 from fengsui.exits import InputFault
 from fengsui.housekeeping import Housekeeping
 from fengsui.settings import Settings
 from fengsui.up import address_of, bind, configure_logging, run_server, wall_ms
 from fengsui.version import __version__
-from fengsui.worker import cluster_of, quiet_clients
 from sinks.consumer import SinkThread
 from sinks.live.memory import Live
 from sinks.live.shared import SharedLive

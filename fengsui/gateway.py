@@ -13,13 +13,13 @@ from dashboards.server.auth import Auth
 from dashboards.server.intake_app import create_intake_app
 from dashboards.server.services import Rules
 from dashboards.server.services import Settings as ServerSettings
+from fengsui.cluster import cluster_of, quiet_clients
 from fengsui.cluster_rules import ClusterRules
 from fengsui.rule_watch import RuleWatch
 from fengsui.rulebook import Rulebook
 from fengsui.settings import Settings
 from fengsui.up import bind, configure_logging, run_server, wall_ms
 from fengsui.version import __version__
-from fengsui.worker import cluster_of, quiet_clients
 from rules.load import packs_directory
 from rules.model import RuleSet
 from streams.cluster.identity import open_cluster

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dashboards.server.vitals import Vitals
+from fengsui.cluster import cluster_of, quiet_clients
 from fengsui.exits import InputFault
 from fengsui.settings import Settings
 from fengsui.up import bind, configure_logging, shown, wall_ms
@@ -19,7 +20,7 @@ from sinks.store.spool import Spool
 from sinks.store.spooled import Spooled
 from sinks.store.store import Store
 from sinks.store.stretch import Stretch
-from streams.cluster.address import Address, parse_address
+from streams.cluster.address import Address
 from streams.cluster.client import consumer, naming
 from streams.cluster.identity import Identity, open_cluster
 from streams.cluster.record import first_position
@@ -52,15 +53,9 @@ def run_sink(name: str, settings: Settings) -> None:
     LogError where the cluster cannot be had, StoreError where the store will not have what comes; one that is down may come later.
     """
     configure_logging(settings.verbosity)
-    # What Kafka's client says of lost connections is said once by ourselves.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    quiet_clients()
     kind = SINKS[name]
-    if settings.log is None:
-        raise InputFault(
-            "没有指定集群 · no cluster is named: give --log kafka://HOST:PORT/NAME, or set log in fengsui.toml "
-            "(without one, `fengsui up` fills the store itself)"
-        )
-    address = parse_address(settings.log)
+    address = cluster_of(settings)
     if settings.store is None or settings.store.startswith("chdb:"):
         raise InputFault(
             "集群的历史存于服务器 · the history of a cluster is on a server: give --store https://USER@HOST:8443/DATABASE"

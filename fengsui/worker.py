@@ -10,12 +10,11 @@ import sys
 import time
 
 from dashboards.server.vitals import Vitals
-from fengsui.exits import InputFault
+from fengsui.cluster import cluster_of, quiet_clients
 from fengsui.settings import Settings
 from fengsui.up import bind, configure_logging, shown, wall_ms
 from fengsui.version import __version__
 from streams.agents import Stalled, Worker
-from streams.cluster.address import Address, parse_address
 from streams.cluster.identity import open_cluster
 from streams.log.errors import LogError
 
@@ -23,23 +22,6 @@ _log = logging.getLogger("fengsui.worker")
 
 #: Between a failure and the next attempt: a broker that is away needs no more questions than that.
 _AGAIN_S = 3.0
-#: They tell of every connection that is lost, and of every one of their parts that stops.
-_TALKATIVE = ("faust", "mode", "aiokafka", "kafka")
-
-
-def cluster_of(settings: Settings) -> Address:
-    """The cluster that the settings name. InputFault where they name none."""
-    if settings.log is None:
-        raise InputFault(
-            "没有指定集群 · no cluster is named: give --log kafka://HOST:PORT/NAME, or set log in fengsui.toml"
-        )
-    return parse_address(settings.log)
-
-
-def quiet_clients() -> None:
-    """What Kafka's clients say of lost connections is said once by ourselves."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run_worker(settings: Settings) -> None:
